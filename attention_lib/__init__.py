@@ -1,0 +1,1 @@
+"""Attention, from recurrent encoder-decoders to the Transformer: the library behind the book."""

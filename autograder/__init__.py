@@ -1,0 +1,1 @@
+"""Trusted grading of the course's notebooks, built on nbgrader."""

@@ -1,0 +1,1 @@
+"""One folder per unit: the specification that judges its exercises."""
