@@ -1,0 +1,74 @@
+"""Masks: boolean tensors in which True means "may be attended to".
+
+Every mask of the library is built here, has this one polarity (that of
+``torch.nn.functional.scaled_dot_product_attention``) and broadcasts to the scores it masks.
+"""
+
+import torch
+from torch import Tensor
+
+
+def length_mask(lengths: Tensor, max_length: int | None = None) -> Tensor:
+    """Mark the real positions of a padded batch.
+
+    Args:
+        lengths: (batch,) integer numbers of real positions.
+        max_length: padded length; the longest of ``lengths`` if not given.
+
+    Returns:
+        (batch, max_length) bool, True at real positions.
+
+    Raises:
+        ValueError: if ``lengths`` is not one-dimensional, or a length exceeds ``max_length``.
+
+    >>> length_mask(torch.tensor([1, 3]))
+    tensor([[ True, False, False],
+            [ True,  True,  True]])
+    """
+    if lengths.dim() != 1:
+        raise ValueError(f"lengths has shape {tuple(lengths.shape)}; wanted (batch,)")
+    longest = int(lengths.max()) if lengths.numel() else 0
+    if max_length is None:
+        max_length = longest
+    if longest > max_length:
+        raise ValueError(f"a sequence has length {longest}, but max_length is {max_length}")
+    return torch.arange(max_length, device=lengths.device) < lengths[:, None]
+
+
+def causal_mask(length: int, *, device: torch.device | str | None = None) -> Tensor:
+    """Let position i attend to positions 0 … i.
+
+    Returns:
+        (length, length) bool, True on and below the diagonal.
+
+    >>> causal_mask(3)
+    tensor([[ True, False, False],
+            [ True,  True, False],
+            [ True,  True,  True]])
+    """
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()
+
+
+def window_mask(centre: Tensor, src_mask: Tensor, window: int) -> Tensor:
+    """Let each query attend to the real positions at most ``window`` away from its centre.
+
+    Args:
+        centre: (batch, L_q) position each query looks at; need not be whole.
+        src_mask: (batch, L_k) bool, True at real source positions.
+        window: the half-width D, in positions, ≥ 0.
+
+    Returns:
+        (batch, L_q, L_k) bool, True where |s − centre| ≤ D and s is real.
+
+    Raises:
+        ValueError: if ``window`` is negative.
+
+    >>> window_mask(torch.tensor([[0.0, 2.0]]), torch.tensor([[True, True, True, False]]), 1)
+    tensor([[[ True,  True, False, False],
+             [False,  True,  True, False]]])
+    """
+    if window < 0:
+        raise ValueError(f"window is {window}; wanted a half-width of at least 0")
+    positions = torch.arange(src_mask.shape[-1], device=src_mask.device)
+    near = (positions - centre[..., None]).abs() <= window
+    return near & src_mask[..., None, :]
