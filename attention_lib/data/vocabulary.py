@@ -1,0 +1,48 @@
+"""Words and their ids."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+PAD, BOS, EOS, UNK = "<pad>", "<bos>", "<eos>", "<unk>"
+
+
+class Vocabulary:
+    """A two-way table of words and ids; <pad>, <bos>, <eos> and <unk> are 0, 1, 2 and 3.
+
+    Args:
+        sentences: sentences of words to collect the words from.
+        min_count: words seen less often become <unk>.
+
+    Attributes:
+        words: the word of each id, the most frequent first.
+        pad, bos, eos, unk: ids of the four marks.
+
+    >>> vocabulary = Vocabulary([["我", "是", "一", "个", "学生", "。"]])
+    >>> len(vocabulary), vocabulary.decode(vocabulary.encode(["我", "是", "老师", "。"]))
+    (10, ['我', '是', '<unk>', '。'])
+    """
+
+    pad, bos, eos, unk = range(4)
+
+    def __init__(self, sentences: Iterable[Sequence[str]], *, min_count: int = 1) -> None:
+        counts = Counter(word for sentence in sentences for word in sentence)
+        marks = [PAD, BOS, EOS, UNK]
+        kept = [word for word, count in counts.items() if count >= min_count and word not in marks]
+        # The order of equal counts must not depend on the order of the sentences.
+        self.words = marks + sorted(kept, key=lambda word: (-counts[word], word))
+        self._ids = {word: i for i, word in enumerate(self.words)}
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def encode(self, words: Sequence[str]) -> list[int]:
+        """Map words to ids; words that are not in the table become <unk>."""
+        return [self._ids.get(word, self.unk) for word in words]
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """Map ids to words.
+
+        Raises:
+            IndexError: if an id is not in the table.
+        """
+        return [self.words[i] for i in ids]

@@ -1,0 +1,148 @@
+"""How good is a translation, and how good are its alignments?"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import sacrebleu
+import torch
+from torch import Tensor
+
+
+class Bleu(NamedTuple):
+    """A corpus BLEU score (0 … 100) and the sacrebleu signature that says how it was computed."""
+
+    score: float
+    signature: str
+
+
+def bleu(hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str = "13a") -> Bleu:
+    """Corpus BLEU through sacrebleu.
+
+    Args:
+        hypotheses: one translation a sentence.
+        references: one reference a sentence.
+        tokenize: sacrebleu's tokenizer; "none" for text that is already split at spaces.
+
+    Returns:
+        the score and its signature.
+
+    Raises:
+        ValueError: if there are no sentences, or not as many of one as of the other.
+
+    >>> bleu(["I am a student ."], ["I am a student ."], tokenize="none").score
+    100.0
+    """
+    if len(hypotheses) != len(references) or not hypotheses:
+        raise ValueError(
+            f"{len(hypotheses)} hypotheses for {len(references)} references; "
+            "wanted as many of each, and at least one"
+        )
+    metric = sacrebleu.BLEU(tokenize=tokenize, force=True)
+    score = metric.corpus_score(list(hypotheses), [list(references)]).score
+    # sacrebleu sums logarithms: a perfect score comes back as 100.00000000000004.
+    return Bleu(round(score, 10), str(metric.get_signature()))
+
+
+def exact_match(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """The fraction of translations that equal their reference, word for word.
+
+    Raises:
+        ValueError: if there are no sentences, or not as many of one as of the other.
+
+    >>> exact_match(["a b", "c"], ["a b", "d"])
+    0.5
+    """
+    if len(hypotheses) != len(references) or not hypotheses:
+        raise ValueError(f"{len(hypotheses)} hypotheses for {len(references)} references")
+    same = sum(h == r for h, r in zip(hypotheses, references, strict=True))
+    return same / len(hypotheses)
+
+
+def perplexity(loss: float) -> float:
+    """The perplexity of a mean negative log-likelihood per token, in nats.
+
+    >>> perplexity(math.log(7))
+    7.0
+    """
+    return round(math.exp(loss), 12)
+
+
+def hard_alignment(weights: Tensor) -> Tensor:
+    """Link every target word to the source word with the largest weight.
+
+    Args:
+        weights: (..., L_tgt, L_src).
+
+    Returns:
+        bool (..., L_tgt, L_src), one True a row.
+
+    >>> hard_alignment(torch.tensor([[0.2, 0.8], [0.6, 0.4]]))
+    tensor([[False,  True],
+            [ True, False]])
+    """
+    best = weights.argmax(-1, keepdim=True)
+    return torch.zeros_like(weights, dtype=torch.bool).scatter(-1, best, True)
+
+
+def diagonal_alignment(tgt_length: int, src_length: int) -> Tensor:
+    """Link the words in order, stretched to fit: the alignment of someone who cannot read.
+
+    Returns:
+        bool (tgt_length, src_length), one True a row.
+
+    >>> diagonal_alignment(4, 2).int()
+    tensor([[1, 0],
+            [1, 0],
+            [0, 1],
+            [0, 1]], dtype=torch.int32)
+    """
+    centres = (torch.arange(tgt_length) + 0.5) * src_length / tgt_length
+    return hard_alignment(-(torch.arange(src_length) + 0.5 - centres[:, None]).abs())
+
+
+def alignment_error_rate(predicted: Tensor, sure: Tensor, possible: Tensor) -> float:
+    r"""How far predicted links A are from the gold's sure links S and possible links P.
+
+    .. math:: \mathrm{AER} = 1 - \frac{|A \cap S| + |A \cap P|}{|A| + |S|}, \qquad S \subseteq P
+
+    Args:
+        predicted: bool (L_tgt, L_src), A.
+        sure: bool (L_tgt, L_src), S.
+        possible: bool (L_tgt, L_src), P; sure links count as possible whether it says so or not.
+
+    Returns:
+        the rate, 0 (perfect) … 1; 0 if nothing is predicted and nothing is sure.
+
+    Och and Ney (2003), equation 12.
+
+    >>> gold = torch.eye(2, dtype=torch.bool)
+    >>> alignment_error_rate(gold, gold, gold), alignment_error_rate(~gold, gold, gold)
+    (0.0, 1.0)
+    """
+    return corpus_alignment_error_rate([(predicted, sure, possible)])
+
+
+def corpus_alignment_error_rate(sentences: Iterable[tuple[Tensor, Tensor, Tensor]]) -> float:
+    """The alignment error rate of all links of many sentences together.
+
+    Args:
+        sentences: for each, ``predicted``, ``sure`` and ``possible`` as in
+            :func:`alignment_error_rate`.
+
+    Raises:
+        TypeError: if a matrix is not boolean.
+        ValueError: if the matrices of a sentence differ in shape.
+    """
+    hits = links = 0
+    for predicted, sure, possible in sentences:
+        for name, matrix in (("predicted", predicted), ("sure", sure), ("possible", possible)):
+            if matrix.dtype != torch.bool:
+                raise TypeError(f"{name} has dtype {matrix.dtype}; wanted torch.bool")
+            if matrix.shape != sure.shape:
+                raise ValueError(
+                    f"{name} has shape {tuple(matrix.shape)}, sure has {tuple(sure.shape)}"
+                )
+        hits += int((predicted & sure).sum()) + int((predicted & (possible | sure)).sum())
+        links += int(predicted.sum()) + int(sure.sum())
+    return 1 - hits / links if links else 0.0
