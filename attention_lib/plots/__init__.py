@@ -1,0 +1,13 @@
+"""Figures of the book: one style, maps of weights, curves by length and small drawings."""
+
+from attention_lib.plots.maps import alignment_map, heat_map
+from attention_lib.plots.style import COLOURS, SCORES_MAP, WEIGHTS_MAP, use_style
+
+__all__ = [
+    "COLOURS",
+    "SCORES_MAP",
+    "WEIGHTS_MAP",
+    "alignment_map",
+    "heat_map",
+    "use_style",
+]

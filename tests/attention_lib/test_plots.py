@@ -1,0 +1,180 @@
+import warnings
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from attention_lib import plots
+from attention_lib.plots import style
+
+SRC = ["我", "是", "学生"]
+TGT = ["I", "am", "a", "student", "."]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_style():
+    with mpl.rc_context():
+        plots.use_style()
+        yield
+        plt.close("all")
+
+
+def _weights(rows=5, columns=3):
+    return torch.softmax(torch.randn(rows, columns, generator=torch.manual_seed(0)), -1)
+
+
+def _cells(axes):
+    return np.asarray(axes.collections[0].get_array()).reshape(-1)
+
+
+def test_a_heat_map_puts_keys_on_top_and_the_first_query_in_the_first_row():
+    axes = plots.heat_map(_weights(), queries=TGT, keys=SRC)
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == SRC
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == TGT
+    assert axes.yaxis_inverted()
+    np.testing.assert_allclose(_cells(axes), _weights().flatten(), rtol=1e-6)
+
+
+def test_tensors_arrays_and_lists_draw_the_same_map():
+    weights = _weights().bfloat16().requires_grad_()
+    drawn = [
+        _cells(plots.heat_map(form, queries=TGT, keys=SRC))
+        for form in (weights, weights.detach().float().numpy(), weights.tolist())
+    ]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    np.testing.assert_array_equal(drawn[0], drawn[2])
+
+
+def test_drawing_leaves_the_weights_unchanged():
+    weights = np.array([[0.25, 0.75], [1.0, 0.0]])
+    before = weights.copy()
+    axes = plots.heat_map(weights, queries=["a", "b"], keys=["c", "d"])
+    axes.collections[0].set_array(np.zeros((2, 2)))
+    np.testing.assert_array_equal(weights, before)
+
+
+def test_a_weight_of_zero_has_the_colour_of_the_background_and_one_the_darkest():
+    axes = plots.heat_map([[0.0, 1.0]], queries=["q"], keys=["k", "l"])
+    figure = axes.figure
+    figure.canvas.draw()
+    zero, one = axes.collections[0].get_facecolors()
+    np.testing.assert_allclose(
+        zero, mpl.colors.to_rgba(mpl.rcParams["figure.facecolor"]), atol=0.01
+    )
+    assert style.luminance(one) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (torch.zeros(1, 5, 3), "pick one sentence"),
+        (torch.zeros(3, 5), "transposed"),
+        (torch.zeros(4, 3), "5 query labels and 3 key labels"),
+        (torch.full((5, 3), torch.nan), "NaN"),
+        (torch.full((5, 3), -1.0), "signed=True"),
+        (torch.full((5, 3), -torch.inf), "signed=True"),
+    ],
+)
+def test_what_is_no_map_of_these_words_is_refused_with_the_reason(weights, message):
+    with pytest.raises(ValueError, match=message):
+        plots.heat_map(weights, queries=TGT, keys=SRC)
+
+
+def test_scores_are_centred_at_white_and_masked_ones_hatched():
+    scores = [[-2.0, 0.0, -np.inf, 4.0]]
+    axes = plots.heat_map(scores, queries=["q"], keys=list("abcd"), signed=True)
+    assert axes.collections[0].get_clim() == (-4.0, 4.0)
+    hatched = [patch for patch in axes.patches if patch.get_hatch()]
+    assert [patch.get_x() for patch in hatched] == [2]
+    assert style.luminance(plots.SCORES_MAP(0.5)) > 0.98
+    assert [text.get_text() for text in axes.texts] == ["−2.00", "0", "−∞", "4.00"]
+
+
+def test_printed_values_contrast_with_their_cells():
+    ramp = np.linspace(0, 1, 8)[None]
+    axes = plots.heat_map(ramp, queries=["q"], keys=list("abcdefgh"), values=True)
+    axes.figure.canvas.draw()
+    cells = axes.collections[0].get_facecolors()
+    for cell, text in zip(cells, axes.texts, strict=True):
+        light, dark = sorted(
+            [style.luminance(cell), style.luminance(mpl.colors.to_rgb(text.get_color()))]
+        )[::-1]
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_large_maps_print_no_values_unless_asked():
+    keys = [str(n) for n in range(9)]
+    assert not plots.heat_map(_weights(9, 9), queries=keys, keys=keys).texts
+    assert plots.heat_map(_weights(9, 9), queries=keys, keys=keys, values=True).texts
+
+
+@pytest.mark.parametrize("colours", [plots.WEIGHTS_MAP, plots.SCORES_MAP.resampled(256)])
+def test_equal_steps_of_weight_are_equal_steps_of_perceived_lightness(colours):
+    start = 0.0 if colours is plots.WEIGHTS_MAP else 0.5
+    luminance = np.array([style.luminance(colours(t)) for t in np.linspace(start, 1, 33)])
+    lightness = np.where(luminance > 216 / 24389, 116 * np.cbrt(luminance) - 16, 0)
+    steps = -np.diff(lightness)
+    assert steps.min() > 0.7 * steps.mean()
+    assert steps.max() < 1.4 * steps.mean()
+
+
+def _borders(axes):
+    """Cells (row, column) with a coloured border, and its style."""
+    rim = mpl.colors.to_rgba("white")
+    return {
+        (int(patch.get_y()), int(patch.get_x())): patch.get_linestyle()
+        for patch in axes.patches
+        if patch.get_edgecolor() != rim
+    }
+
+
+def test_sure_links_get_a_solid_border_and_merely_possible_ones_a_dashed_one():
+    axes = plots.alignment_map(_weights(), SRC, TGT, gold=({(0, 0)}, {(0, 0), (2, 3)}))
+    assert _borders(axes) == {(0, 0): "solid", (3, 2): "dashed"}
+
+
+def test_links_as_pairs_and_as_matrices_draw_the_same_borders():
+    sure, possible = torch.zeros(5, 3, dtype=torch.bool), torch.zeros(5, 3, dtype=torch.bool)
+    sure[4, 2] = possible[1, 0] = True
+    drawn = plots.alignment_map(_weights(), SRC, TGT, gold=(sure, possible.numpy()))
+    pairs = plots.alignment_map(_weights(), SRC, TGT, gold=({(2, 4)}, {(0, 1)}))
+    assert _borders(drawn) == _borders(pairs) == {(4, 2): "solid", (1, 0): "dashed"}
+
+
+@pytest.mark.parametrize("links", [{(3, 0)}, {(0, 5)}, np.zeros((3, 5), dtype=bool)])
+def test_gold_links_outside_the_map_are_refused(links):
+    with pytest.raises(ValueError, match="gold link"):
+        plots.alignment_map(_weights(), SRC, TGT, gold=(links, set()))
+
+
+def test_chinese_is_drawn_with_a_font_that_has_it(tmp_path):
+    axes = plots.heat_map(_weights(), queries=TGT, keys=SRC, title="我是一个学生。 − √ ℎ̃")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Glyph .* missing")
+        axes.set_title("我是一个学生。")
+        axes.figure.savefig(tmp_path / "map.svg")
+        axes.figure.savefig(tmp_path / "map.png")
+
+
+def test_without_any_chinese_font_the_style_warns_and_names_the_remedy(monkeypatch):
+    monkeypatch.setattr(style, "chinese_font", lambda: None)
+    with pytest.warns(UserWarning, match="pip install zhplot"):
+        plots.use_style()
+
+
+def test_the_same_figure_is_the_same_svg_file(tmp_path):
+    for name in ("one", "two"):
+        axes = plots.alignment_map(_weights(), SRC, TGT, gold=({(0, 0)}, set()))
+        axes.figure.savefig(tmp_path / f"{name}.svg", metadata={"Date": None})
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+def test_curves_differ_in_colour_line_and_marker():
+    cycle = list(mpl.rcParams["axes.prop_cycle"])
+    for key in ("color", "linestyle", "marker"):
+        assert len({str(entry[key]) for entry in cycle}) == len(cycle)
