@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from attention_lib.masks import causal_mask, length_mask, window_mask
+
+
+def test_length_mask_is_true_exactly_at_real_positions():
+    mask = length_mask(torch.tensor([0, 2, 5]), 5)
+    assert mask.dtype == torch.bool
+    assert mask.sum(1).tolist() == [0, 2, 5]
+    assert torch.equal(mask, mask.sort(dim=1, descending=True).values)
+
+
+def test_length_mask_refuses_a_length_beyond_the_padding():
+    with pytest.raises(ValueError, match="length 7, but max_length is 5"):
+        length_mask(torch.tensor([7]), 5)
+
+
+def test_length_mask_refuses_lengths_of_the_wrong_shape():
+    with pytest.raises(ValueError, match=r"shape \(1, 2\)"):
+        length_mask(torch.tensor([[1, 2]]))
+
+
+def test_causal_mask_lets_each_position_see_itself_and_the_past():
+    mask = causal_mask(5)
+    for i in range(5):
+        assert mask[i].tolist() == [j <= i for j in range(5)]
+
+
+def test_window_mask_holds_the_real_positions_within_the_half_width():
+    centre = torch.tensor([[1.5, 4.0]])
+    src_mask = torch.tensor([[True] * 5 + [False] * 2])
+    mask = window_mask(centre, src_mask, 1)
+    assert mask[0, 0].nonzero().flatten().tolist() == [1, 2]
+    assert mask[0, 1].nonzero().flatten().tolist() == [3, 4]
+
+
+def test_window_mask_refuses_a_negative_window():
+    with pytest.raises(ValueError, match="window is -1"):
+        window_mask(torch.zeros(1, 1), torch.ones(1, 3, dtype=torch.bool), -1)
