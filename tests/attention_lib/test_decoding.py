@@ -1,0 +1,131 @@
+"""Decoders against brute force, on small models with random weights."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import pytest
+import torch
+
+from attention_lib.decoding import beam_search, greedy_decode
+from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
+
+SRC = torch.tensor([[4, 5, 6, 7], [6, 4, 0, 0], [7, 7, 5, 0]])
+LENGTHS = torch.tensor([4, 2, 3])
+BOS, EOS = 1, 2
+
+
+def build(seed=0, tgt_size=9, **options):
+    torch.manual_seed(seed)
+    model = Seq2Seq(Seq2SeqConfig(8, tgt_size, d_embed=5, d_hidden=6, **options)).double().eval()
+    # Random weights of this size make random, peaked sentences of different lengths.
+    for parameter in model.parameters():
+        parameter.data.mul_(4)
+    return model
+
+
+@torch.no_grad()
+def log_prob(model, src, lengths, words):
+    """Log-probability of a sentence, by teacher forcing."""
+    logits, _ = model(src, lengths, torch.tensor([[BOS, *words[:-1]]]))
+    steps = logits.log_softmax(-1)[0]
+    return float(steps[torch.arange(len(words)), torch.tensor(words)].sum())
+
+
+@pytest.mark.parametrize("options", [{}, {"attention": "none"}, {"locality": "local-m"}])
+def test_greedy_takes_the_best_word_each_time_and_stops_each_sentence_at_its_own_end(options):
+    lengths_seen = set()
+    for seed in range(8):
+        model = build(seed, **options)
+        batch = greedy_decode(model, SRC, LENGTHS, bos=BOS, eos=EOS, max_length=6)
+        for i, decoded in enumerate(batch):
+            words, length = [BOS], int(LENGTHS[i])
+            while len(words) <= 6 and words[-1] != EOS:
+                tgt_in = torch.tensor([words])
+                logits, weights = model(SRC[i : i + 1, :length], LENGTHS[i : i + 1], tgt_in)
+                words.append(int(logits[0, -1].argmax()))
+            assert decoded.words == [word for word in words[1:] if word != EOS]
+            total = log_prob(model, SRC[i : i + 1, :length], LENGTHS[i : i + 1], words[1:])
+            assert decoded.log_prob == pytest.approx(total)
+            lengths_seen.add(len(decoded.words))
+            if options.get("attention") == "none":
+                assert decoded.weights is None
+            else:
+                torch.testing.assert_close(decoded.weights, weights[0, : len(decoded.words)])
+    assert len(lengths_seen) > 3
+
+
+def test_a_beam_of_one_is_greedy_decoding():
+    for seed in range(8):
+        model = build(seed)
+        greedy = greedy_decode(model, SRC, LENGTHS, bos=BOS, eos=EOS, max_length=6)
+        beam = beam_search(model, SRC, LENGTHS, bos=BOS, eos=EOS, max_length=6, beam_size=1)
+        assert [d.words for d in beam] == [d.words for d in greedy]
+        assert [d.log_prob for d in beam] == pytest.approx([d.log_prob for d in greedy])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
+def test_a_wide_beam_finds_the_best_of_all_sentences(alpha):
+    words, longest = range(4), 3
+    for seed in range(6):
+        model = build(seed, tgt_size=4)
+        found = beam_search(
+            model, SRC, LENGTHS, bos=BOS, eos=EOS, max_length=longest, beam_size=64,
+            length_penalty=alpha,
+        )  # fmt: skip
+        for i, decoded in enumerate(found):
+            src, lengths = SRC[i : i + 1, : int(LENGTHS[i])], LENGTHS[i : i + 1]
+            ends = [[*p, EOS] for n in range(longest) for p in product(words, repeat=n)]
+            open_ends = [list(p) for p in product(words, repeat=longest)]
+            ranked = {}
+            for sentence in [s for s in ends + open_ends if EOS not in s[:-1]]:
+                penalty = ((5 + len(sentence)) / 6) ** alpha
+                ranked[tuple(sentence)] = log_prob(model, src, lengths, sentence) / penalty
+            best = max(ranked, key=ranked.get)
+            assert decoded.words == [word for word in best if word != EOS]
+
+
+def test_a_wider_beam_never_finds_a_less_probable_sentence_here():
+    gains = 0.0
+    for seed in range(8):
+        model = build(seed)
+        options = {"bos": BOS, "eos": EOS, "max_length": 6}
+        one = beam_search(model, SRC, LENGTHS, beam_size=1, **options)
+        all_words = beam_search(model, SRC, LENGTHS, beam_size=81, **options)
+        for narrow, wide in zip(one, all_words, strict=True):
+            assert wide.log_prob >= narrow.log_prob - 1e-9
+            gains += wide.log_prob - narrow.log_prob
+    assert gains > 0
+
+
+def test_beam_search_treats_each_sentence_as_if_it_were_alone():
+    model = build(3, locality="local-m")
+    options = {"bos": BOS, "eos": EOS, "max_length": 6, "beam_size": 3}
+    together = beam_search(model, SRC, LENGTHS, **options)
+    for i, decoded in enumerate(together):
+        (alone,) = beam_search(
+            model, SRC[i : i + 1, : int(LENGTHS[i])], LENGTHS[i : i + 1], **options
+        )
+        assert alone.words == decoded.words
+
+
+def test_beam_search_refuses_a_beam_of_nothing():
+    with pytest.raises(ValueError, match="beam_size is 0"):
+        beam_search(build(), SRC, LENGTHS, bos=BOS, eos=EOS, max_length=3, beam_size=0)
+
+
+@dataclass
+class NeverEnds:
+    """A model that has no end: it repeats word 3."""
+
+    def start(self, src, src_lengths):
+        return len(src)
+
+    def step(self, words, state):
+        logits = torch.zeros(len(words), 5)
+        logits[:, 3] = 9.0
+        return logits, state, None
+
+
+def test_a_model_that_never_ends_is_cut_at_max_length():
+    (decoded,) = greedy_decode(NeverEnds(), SRC[:1], LENGTHS[:1], bos=BOS, eos=EOS, max_length=7)
+    assert decoded.words == [3] * 7

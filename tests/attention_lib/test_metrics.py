@@ -1,0 +1,79 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attention_lib import metrics
+
+
+def links(*pairs, shape=(3, 3)):
+    matrix = torch.zeros(shape, dtype=torch.bool)
+    for row, column in pairs:
+        matrix[row, column] = True
+    return matrix
+
+
+def test_alignment_error_rate_by_hand():
+    # |A| = 3, |S| = 2, |A ∩ S| = 1, |A ∩ P| = 2: 1 − (1 + 2) / (3 + 2).
+    predicted = links((0, 0), (1, 2), (2, 1))
+    sure, possible = links((0, 0), (1, 1)), links((0, 0), (1, 1), (1, 2))
+    assert metrics.alignment_error_rate(predicted, sure, possible) == pytest.approx(2 / 5)
+
+
+def test_sure_links_count_as_possible_whether_or_not_they_are_listed():
+    predicted = sure = links((0, 0), (1, 1))
+    assert metrics.alignment_error_rate(predicted, sure, links()) == 0
+
+
+def test_no_links_at_all_are_no_error():
+    assert metrics.alignment_error_rate(links(), links(), links()) == 0
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=9, max_size=9), min_size=3, max_size=3))
+def test_alignment_error_rate_stays_between_zero_and_one(rows):
+    predicted, sure, possible = (torch.tensor(row).view(3, 3) for row in rows)
+    assert 0 <= metrics.alignment_error_rate(predicted, sure, possible | sure) <= 1
+
+
+def test_the_corpus_rate_counts_links_not_sentences():
+    right, wrong = links((0, 0), (1, 1), (2, 2)), links((0, 1))
+    gold = links((0, 0))
+    sentences = [(right, right, right), (wrong, gold, gold)]
+    assert metrics.corpus_alignment_error_rate(sentences) == pytest.approx(1 - 6 / 8)
+
+
+def test_alignment_matrices_of_numbers_or_other_shapes_are_refused():
+    with pytest.raises(TypeError, match=r"predicted has dtype torch.float32"):
+        metrics.alignment_error_rate(links().float(), links(), links())
+    with pytest.raises(ValueError, match=r"possible has shape \(2, 3\), sure has \(3, 3\)"):
+        metrics.alignment_error_rate(links(), links(), links(shape=(2, 3)))
+
+
+@given(st.integers(1, 30), st.integers(1, 30))
+def test_the_diagonal_links_each_target_word_once_and_in_order(tgt_length, src_length):
+    columns = metrics.diagonal_alignment(tgt_length, src_length).float()
+    assert (columns.sum(1) == 1).all()
+    order = columns.argmax(1)
+    assert (order[1:] >= order[:-1]).all()
+    if tgt_length >= src_length:
+        assert set(order.tolist()) == set(range(src_length))
+
+
+def test_bleu_agrees_with_its_definition_on_a_sentence():
+    # Hypothesis of 5 words, reference of 6: precisions 5/5, 3/4, 2/3, 1/2, brevity e^(1 − 6/5).
+    got = metrics.bleu(["a b c d f"], ["a b c d e f"], tokenize="none")
+    wanted = 100 * math.exp(1 - 6 / 5) * (1 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25
+    assert got.score == pytest.approx(wanted)
+    assert "tok:none" in got.signature
+
+
+def test_metrics_refuse_lists_of_different_lengths():
+    for metric in (metrics.bleu, metrics.exact_match):
+        with pytest.raises(ValueError, match="2 hypotheses for 1 references"):
+            metric(["a", "b"], ["a"])
+
+
+def test_perplexity_of_a_uniform_guess_is_the_number_of_choices():
+    assert metrics.perplexity(math.log(1000)) == pytest.approx(1000)

@@ -1,0 +1,57 @@
+import pytest
+import torch
+from torch import nn
+
+from attention_lib.recurrent import RecurrentEncoder, make_rnn, reverse_padded
+
+KINDS = [("lstm", False), ("lstm", True), ("gru", False), ("gru", True)]
+
+
+def encoder(cell, bidirectional, num_layers=2):
+    torch.manual_seed(0)
+    return RecurrentEncoder(
+        11, 3, 10, cell=cell, num_layers=num_layers, bidirectional=bidirectional
+    ).eval()
+
+
+@pytest.mark.parametrize(("cell", "bidirectional"), KINDS)
+def test_a_sentence_is_encoded_alike_alone_and_padded_in_a_batch(cell, bidirectional):
+    model = encoder(cell, bidirectional)
+    src = torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 3, 3]])
+    lengths = torch.tensor([5, 2])
+    memory, state = model(src, lengths)
+    alone, state_alone = model(src[1:, :2], lengths[1:])
+    torch.testing.assert_close(memory[1:, :2], alone)
+    assert (memory[1, 2:] == 0).all()
+    for part, part_alone in zip(state, state_alone, strict=True):
+        torch.testing.assert_close(part[:, 1:], part_alone)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_two_directions_equal_torchs_bidirectional_network(cell):
+    model = encoder(cell, bidirectional=True, num_layers=1)
+    kind = nn.LSTM if cell == "lstm" else nn.GRU
+    theirs = kind(3, 5, batch_first=True, bidirectional=True)
+    weights = model.rnn.state_dict()
+    weights |= {f"{k}_reverse": v for k, v in model.backward_rnn.state_dict().items()}
+    theirs.load_state_dict(weights)
+    src = torch.tensor([[4, 5, 6, 7]])
+    memory, _ = model(src, torch.tensor([4]))
+    torch.testing.assert_close(memory, theirs(model.embedding(src))[0])
+
+
+def test_reverse_padded_is_its_own_inverse_and_keeps_the_padding():
+    values, lengths = torch.arange(24).view(3, 4, 2), torch.tensor([4, 1, 3])
+    turned = reverse_padded(values, lengths)
+    assert torch.equal(reverse_padded(turned, lengths), values)
+    assert torch.equal(turned[2, :3], values[2, :3].flip(0))
+    assert torch.equal(turned[2, 3], values[2, 3])
+
+
+def test_bad_configurations_are_refused():
+    with pytest.raises(ValueError, match="d_hidden is 7; two directions want an even number"):
+        RecurrentEncoder(11, 3, 7, bidirectional=True)
+    with pytest.raises(ValueError, match="cell is 'rnn'"):
+        make_rnn("rnn", 2, 3)
+    with pytest.raises(ValueError, match="source sentence is empty"):
+        encoder("gru", False)(torch.tensor([[0]]), torch.tensor([0]))
