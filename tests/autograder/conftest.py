@@ -37,7 +37,9 @@ def verdict(name: str, share: float = 1.0, status: str = "correct", known=None) 
         points=round(points * share, 2),
         max_points=points,
         status=status,
-        message="All checks passed." if passed else f"{title}: look at the shapes first <b>& think</b>",
+        message="All checks passed."
+        if passed
+        else f"{title}: look at the shapes first <b>& think</b>",
         misconception=known and known[0],
         misconception_title=known and known[1],
         checks=(
@@ -131,8 +133,11 @@ def invented_class() -> list[SubmissionResult]:
     ]
 
 
-def graded_notebook(marker: str = "") -> nbformat.NotebookNode:
+def graded_notebook() -> nbformat.NotebookNode:
     """An honest notebook with everything that a hostile one would put into markdown and outputs."""
+
+    flood = "\x1b[31mred\x1b[0m <i>" + "y" * 500_000
+    traceback = ["\x1b[0;31mNameError\x1b[0m: <script>window.hacked='tb'</script>"]
 
     def graded(grade_id: str, *, solution: bool) -> dict:
         return {
@@ -156,8 +161,9 @@ def graded_notebook(marker: str = "") -> nbformat.NotebookNode:
             "<a href=\"javascript:window.hacked='link'\">a link</a>",
             "<style>body { display: none }</style>",
             "<form action='https://outside.example'><button>Send</button></form>",
-            "<div style=\"background: url('https://outside.example/b.png'); position: fixed\">x</div>",
+            "<p style=\"background: url('https://outside.example/b.png'); position: fixed\">x</p>",
             "![gone](attachment:gone.png)",
+            "### A heading of the student's own",
         ]
     )
     html = (
@@ -167,14 +173,17 @@ def graded_notebook(marker: str = "") -> nbformat.NotebookNode:
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">'
         "<script>parent.hacked='svg output'</script>"
-        '<image href="https://outside.example/i.png" width="5" height="5"/><rect width="40" height="20" fill="#56b4e9"/></svg>'
+        '<image href="https://outside.example/i.png" width="5" height="5"/>'
+        '<rect width="40" height="20" fill="#56b4e9"/></svg>'
     )
     return new_notebook(
         cells=[
-            new_markdown_cell(f"# Luong 注意力 {marker}\n\nMath stays as text: $q^T W k < 1$.\n\n> quoted"),
+            new_markdown_cell(
+                f"# Luong 注意力 {marker}\n\nMath stays as text: $q^T W k < 1$.\n\n> quoted"
+            ),
             new_markdown_cell(attacks),
             new_code_cell(
-                "def masked_softmax(scores, mask):\n    # 注意力 weights\n    return scores.softmax(-1) * 1.0  # <b>not bold</b>",
+                "def masked_softmax(scores, mask):\n    # 注意力 <b>not bold</b>\n    return scores.softmax(-1)",
                 execution_count=1,
             ),
             new_code_cell(
@@ -185,22 +194,20 @@ def graded_notebook(marker: str = "") -> nbformat.NotebookNode:
             new_code_cell(
                 "print('x')",
                 outputs=[
-                    new_output("stream", name="stdout", text="\x1b[31mred\x1b[0m <i>" + "y" * 500_000),
+                    new_output(
+                        "stream", name="stdout", text="\x1b[31mred\x1b[0m <i>" + "y" * 500_000
+                    ),
                     new_output("display_data", {"text/html": html}),
                     new_output("display_data", {"image/svg+xml": svg, "text/plain": "a drawing"}),
                     new_output("display_data", {"application/javascript": "window.hacked='js'"}),
                     new_output("display_data", {"text/markdown": attacks}),
                     new_output("display_data", {"text/latex": "$\\alpha<script>$"}),
-                    new_output(
-                        "error",
-                        ename="NameError",
-                        evalue="x",
-                        traceback=["\x1b[0;31mNameError\x1b[0m: <script>window.hacked='tb'</script>"],
-                    ),
+                    new_output("error", ename="NameError", evalue="x", traceback=traceback),
                 ],
             ),
             new_code_cell(
-                'check("luong/general_score", general_score)\n### BEGIN HIDDEN TESTS\nassert SECRET_TEST\n### END HIDDEN TESTS',
+                'check("luong/general_score", general_score)\n'
+                "### BEGIN HIDDEN TESTS\nassert SECRET_TEST\n### END HIDDEN TESTS",
                 metadata=graded("test_general_score", solution=False),
                 outputs=[new_output("stream", name="stdout", text="assert SECRET_TEST failed")],
             ),

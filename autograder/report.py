@@ -1,0 +1,184 @@
+"""The class report: one page that an instructor can show at a meeting."""
+
+import hashlib
+import re
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import nbformat
+
+from autograder.pages import (
+    OUTCOMES,
+    STATUS_WORDS,
+    percent,
+    read_results,
+    render_page,
+    write_atomically,
+)
+from autograder.results import ClassResult, ExerciseResult, SubmissionResult
+
+
+@dataclass(frozen=True)
+class ExerciseRow:
+    """How the class did on one exercise: students per outcome and the mean of the points."""
+
+    exercise: str
+    title: str
+    max_points: float
+    mean: float
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class MisconceptionRow:
+    """One misconception, where it was found and in whose work."""
+
+    title: str
+    exercise_title: str
+    students: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The distribution of marks in percent; quartiles are None for an empty class."""
+
+    bins: tuple[int, ...]
+    quartiles: tuple[float, float, float] | None
+    lowest: float
+    highest: float
+
+
+def distribution(percents: Sequence[float]) -> Marks:
+    """Count marks in ten bins of 10 % (the last one includes 100) and find the quartiles.
+
+    >>> distribution([0, 50, 100]).quartiles
+    (25.0, 50.0, 75.0)
+    """
+    bins = [0] * 10
+    for value in percents:
+        bins[min(9, int(value // 10))] += 1
+    if not percents:
+        return Marks(tuple(bins), None, 0.0, 0.0)
+    # quantiles() wants two values; a class of one is its own quartiles.
+    points = list(percents) if len(percents) > 1 else [*percents, *percents]
+    low, middle, high = statistics.quantiles(points, n=4, method="inclusive")
+    return Marks(tuple(bins), (low, middle, high), min(percents), max(percents))
+
+
+def exercise_rows(results: Sequence[SubmissionResult]) -> list[ExerciseRow]:
+    """Summarise every exercise over the class; who has no verdict on it counts as "not run"."""
+    by_name: dict[str, list[ExerciseResult]] = {}
+    for result in results:
+        for verdict in result.exercises:
+            by_name.setdefault(verdict.exercise, []).append(verdict)
+    rows = []
+    for name, verdicts in by_name.items():
+        found = Counter(v.status if v.status in OUTCOMES else "error" for v in verdicts)
+        found["not run"] += len(results) - len(verdicts)
+        rows.append(
+            ExerciseRow(
+                exercise=name,
+                title=verdicts[0].title,
+                max_points=verdicts[0].max_points,
+                mean=sum(v.points for v in verdicts) / len(results),
+                counts={outcome: found[outcome] for outcome in OUTCOMES if found[outcome]},
+            )
+        )
+    return rows
+
+
+def misconception_rows(results: Sequence[SubmissionResult]) -> list[MisconceptionRow]:
+    """List the misconceptions that were recognised, the most frequent first."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for result in results:
+        for verdict in result.exercises:
+            if verdict.misconception:
+                title = verdict.misconception_title or verdict.misconception
+                key = (verdict.exercise, verdict.misconception, title)
+                found.setdefault(key, []).append(result.student)
+    titles = {v.exercise: v.title for r in results for v in r.exercises}
+    rows = [
+        MisconceptionRow(title, titles[exercise], tuple(students))
+        for (exercise, _, title), students in found.items()
+    ]
+    return sorted(rows, key=lambda row: -len(row.students))
+
+
+def aliases(students: Sequence[str]) -> dict[str, str]:
+    """Give each student a neutral name whose number follows neither alphabet nor marks."""
+    shuffled = sorted(students, key=lambda name: hashlib.sha256(name.encode()).digest())
+    return {student: f"Student {i}" for i, student in enumerate(shuffled, start=1)}
+
+
+def render_report(group: ClassResult, feedback: dict[str, str]) -> str:
+    """Render the report; ``feedback`` holds the links of the students who have a feedback page."""
+    results = group.results
+    # A notebook that could not be run says nothing about what its author understood.
+    counted = [r for r in results if r.status != "failed"]
+    return render_page(
+        "report.html.j2",
+        styles=["report.css"],
+        scripts=["report.js"],
+        group=group,
+        when=datetime.fromisoformat(group.graded_at),
+        states={word: sum(r.status == key for r in results) for key, word in STATUS_WORDS.items()},
+        waiting=sum(r.manual for r in results),
+        counted=len(counted),
+        marks=distribution([percent(r.score, r.max_score) for r in counted]),
+        max_score=max((r.max_score for r in results), default=0.0),
+        exercises=exercise_rows(results),
+        misconceptions=misconception_rows(results),
+        attention=sorted(
+            (r for r in results if r.status != "graded"), key=lambda r: r.status != "failed"
+        ),
+        rows=[(r, {v.exercise: v for v in r.exercises}) for r in results],
+        alias=aliases([r.student for r in results]),
+        feedback=feedback,
+        percent=percent,
+    )
+
+
+def class_result(course: Path, assignment: str) -> ClassResult:
+    """Collect the results of an assignment; its time is that of the latest result."""
+    results = read_results(course, assignment)
+    folder = course / "results" / assignment
+    latest = max(p.stat().st_mtime for p in (folder, *folder.glob("*.json")))
+    graded_at = datetime.fromtimestamp(latest).astimezone().isoformat(timespec="minutes")
+    return ClassResult(assignment, released_title(course, assignment), results, graded_at)
+
+
+def released_title(course: Path, assignment: str) -> str:
+    """Return the first heading of the released notebook, or the assignment's name without one."""
+    for path in sorted((course / "release" / assignment).glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            heading = re.search(r"^# +(.+)$", cell.source, flags=re.MULTILINE)
+            if cell.cell_type == "markdown" and heading:
+                return heading[1].strip()
+    return assignment
+
+
+def feedback_links(course: Path, group: ClassResult) -> dict[str, str]:
+    """Find the feedback pages that exist, as links from the reports folder."""
+    links = {}
+    for result in group.results:
+        folder = course / "feedback" / result.student / group.assignment
+        page = next(iter(sorted(folder.glob("*.html"))), None)
+        if page is not None:
+            links[result.student] = quote(f"../{page.relative_to(course).as_posix()}")
+    return links
+
+
+def write_report(course: Path, assignment: str) -> Path:
+    """Write ``reports/<assignment>.html`` from the JSON results and return its path.
+
+    Write the feedback pages first: the report links those that are there.
+    Raises FileNotFoundError when the assignment has never been graded.
+    """
+    group = class_result(course, assignment)
+    page = render_report(group, feedback_links(course, group))
+    return write_atomically(course / "reports" / f"{assignment}.html", page)

@@ -1,0 +1,90 @@
+"""The class report: its statistics, its text and its behaviour in a browser."""
+
+import pytest
+
+from autograder.report import (
+    aliases,
+    distribution,
+    exercise_rows,
+    misconception_rows,
+    render_report,
+    write_report,
+)
+from autograder.results import ClassResult
+
+
+def page_of(results) -> str:
+    return render_report(ClassResult("luong", "Luong", results, "2026-03-01T12:00+00:00"), {})
+
+
+def test_every_student_is_counted_in_one_bin_and_100_percent_in_the_last():
+    marks = distribution([0, 9.9, 10, 55, 90, 100])
+    assert marks.bins == (2, 1, 0, 0, 0, 1, 0, 0, 0, 2)
+    assert (marks.lowest, marks.highest) == (0, 100)
+
+
+def test_a_class_of_one_is_its_own_median_and_an_empty_one_has_none():
+    assert distribution([40.0]).quartiles == (40, 40, 40)
+    assert distribution([]).quartiles is None
+
+
+def test_the_outcomes_of_every_exercise_add_up_to_the_class(class_of_14):
+    for row in exercise_rows(class_of_14):
+        assert sum(row.counts.values()) == len(class_of_14)
+
+
+def test_misconceptions_are_listed_by_frequency_with_who_showed_them(class_of_14):
+    first, second = misconception_rows(class_of_14)
+    assert "queries" in first.title
+    assert len(first.students) == 3
+    assert second.students == ("陈静怡", 'O’Brien, "Bo" J.')
+
+
+def test_aliases_are_unique_and_do_not_follow_the_alphabet():
+    students = [f"s{i:03}" for i in range(50)]
+    found = aliases(students)
+    assert len(set(found.values())) == 50
+    assert [found[s] for s in students] != [f"Student {i}" for i in range(1, 51)]
+
+
+def test_names_cannot_become_markup(class_of_14):
+    page = page_of(class_of_14)
+    assert "<script>window.hacked" not in page
+    assert "&lt;script&gt;window.hacked" in page
+    assert "王小明" in page
+
+
+def test_every_student_has_a_row_with_their_reason(course, class_of_14):
+    text = write_report(course, "luong").read_text(encoding="utf-8")
+    table = text[text.index("<tbody>") : text.index("</tbody>")]
+    assert table.count('<th scope="row">') == len(class_of_14)
+    for result in class_of_14:
+        assert result.reason.replace("'", "&#39;") in table
+
+
+def test_the_title_is_that_of_the_released_notebook(course):
+    assert "<h1>Luong&#39;s attention</h1>" in write_report(course, "luong").read_text("utf-8")
+
+
+def test_students_are_linked_to_the_feedback_pages_that_exist(course):
+    page = course / "feedback" / "王小明" / "luong" / "luong.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("feedback")
+    text = write_report(course, "luong").read_text(encoding="utf-8")
+    assert text.count('<a href="../feedback/') == 1
+    assert "../feedback/%E7%8E%8B%E5%B0%8F%E6%98%8E/luong/luong.html" in text
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_an_empty_class_and_a_single_student_have_a_report(size, class_of_14):
+    assert ("Nobody has handed in" in page_of(class_of_14[:size])) == (size == 0)
+
+
+def test_a_class_in_which_everything_failed_has_a_report(class_of_14):
+    failed = [r for r in class_of_14 if r.status == "failed"]
+    assert "not valid JSON" in page_of(failed)
+
+
+def test_a_missing_assignment_names_the_command_to_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match="autograder grade luong"):
+        write_report(tmp_path, "luong")
