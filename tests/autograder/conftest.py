@@ -178,12 +178,10 @@ def graded_notebook() -> nbformat.NotebookNode:
     )
     return new_notebook(
         cells=[
-            new_markdown_cell(
-                f"# Luong 注意力 {marker}\n\nMath stays as text: $q^T W k < 1$.\n\n> quoted"
-            ),
+            new_markdown_cell("# Luong 注意力\n\nMath stays as text: $q^T W k < 1$.\n\n> quoted"),
             new_markdown_cell(attacks),
             new_code_cell(
-                "def masked_softmax(scores, mask):\n    # 注意力 <b>not bold</b>\n    return scores.softmax(-1)",
+                "def masked_softmax(scores, mask):\n    return scores.softmax(-1)  # 注意力 <b>",
                 execution_count=1,
             ),
             new_code_cell(
@@ -194,9 +192,7 @@ def graded_notebook() -> nbformat.NotebookNode:
             new_code_cell(
                 "print('x')",
                 outputs=[
-                    new_output(
-                        "stream", name="stdout", text="\x1b[31mred\x1b[0m <i>" + "y" * 500_000
-                    ),
+                    new_output("stream", name="stdout", text=flood),
                     new_output("display_data", {"text/html": html}),
                     new_output("display_data", {"image/svg+xml": svg, "text/plain": "a drawing"}),
                     new_output("display_data", {"application/javascript": "window.hacked='js'"}),
