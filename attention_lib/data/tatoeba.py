@@ -1,0 +1,104 @@
+"""The Tatoeba Chinese–English sentence pairs, read from a local copy."""
+
+import gzip
+import os
+import random
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[^\sa-z0-9]")
+_ZH_TOKEN = re.compile(r"[a-z0-9]+|[^\sa-z0-9]", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class SentencePair:
+    """A sentence and its translation, as words."""
+
+    src: tuple[str, ...]
+    tgt: tuple[str, ...]
+
+
+def tatoeba(folder: Path | str | None = None, *, max_length: int = 30) -> list[SentencePair]:
+    """Read the Chinese→English pairs of tatoeba.org as manythings.org distributes them.
+
+    Chinese is split into characters; English is lower-cased and split into words. Simplified and
+    traditional characters stand side by side as in the source.
+
+    Args:
+        folder: holds ``tatoeba/cmn.txt.gz``; the environment's ``ATTENTION_DATA`` if not given.
+        max_length: pairs with a longer side are left out.
+
+    Returns:
+        the pairs in the file's order, shortest first.
+
+    Raises:
+        FileNotFoundError: if there is no such file; the message says how to get it.
+
+    Sentences: CC BY 2.0 FR, attributed line by line in the file's third column.
+    """
+    folder = folder or os.environ.get("ATTENTION_DATA")
+    path = Path(folder or ".") / "tatoeba" / "cmn.txt.gz"
+    if folder is None or not path.is_file():
+        where = f"{path} does not exist" if folder else "ATTENTION_DATA is not set"
+        raise FileNotFoundError(
+            f"no Tatoeba pairs: {where}. Download the Chinese–English pairs from "
+            "www.manythings.org/anki (cmn-eng.zip), compress cmn.txt as tatoeba/cmn.txt.gz, and "
+            "set ATTENTION_DATA to the folder that holds tatoeba/"
+        )
+    pairs = []
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            english, chinese, *_ = line.rstrip("\n").split("\t")
+            src = tuple(_ZH_TOKEN.findall(chinese))
+            tgt = tuple(_WORD.findall(english.lower()))
+            if 0 < max(len(src), len(tgt)) <= max_length and src and tgt:
+                pairs.append(SentencePair(src, tgt))
+    return pairs
+
+
+def split(
+    pairs: list[SentencePair], *, held_out: int, seed: int = 0
+) -> tuple[list[SentencePair], list[SentencePair], list[SentencePair]]:
+    """Split into training, validation and test pairs that share no sentence on either side.
+
+    Tatoeba has many translations of one sentence. Pairs that share a source or a target with
+    each other, directly or through a chain of pairs, stay on the same side of the split.
+
+    Args:
+        pairs: all pairs.
+        held_out: how many pairs go to validation, and how many to test; at most one of each
+            group of linked pairs, so that no sentence counts twice.
+        seed: decides which.
+
+    Returns:
+        training, validation and test pairs.
+
+    Raises:
+        ValueError: if there are not enough groups.
+    """
+    groups = _linked(pairs)
+    random.Random(seed).shuffle(groups)
+    if 2 * held_out >= len(groups):
+        raise ValueError(f"held_out is {held_out}, but there are only {len(groups)} groups")
+    first = [group[0] for group in groups[: 2 * held_out]]
+    rest = [pair for group in groups[2 * held_out :] for pair in group]
+    return rest, first[:held_out], first[held_out:]
+
+
+def _linked(pairs: list[SentencePair]) -> list[list[SentencePair]]:
+    """Group pairs that share a sentence (connected components, by union and find)."""
+    parent: dict[object, object] = {}
+
+    def find(node: object) -> object:
+        while parent.setdefault(node, node) != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for pair in pairs:
+        parent[find(("src", pair.src))] = find(("tgt", pair.tgt))
+    groups: dict[object, list[SentencePair]] = {}
+    for pair in pairs:
+        groups.setdefault(find(("src", pair.src)), []).append(pair)
+    return list(groups.values())
