@@ -144,7 +144,7 @@ def _oklab_ramp(hue: float, chroma: float, darkest: float) -> np.ndarray:
         (256, 3) sRGB values.
     """
     t = np.linspace(0, 1, 256)
-    colour = chroma * np.sin(np.pi * 0.72 * t**0.7)
+    colour = chroma * np.sin(np.pi * 0.72 * t**0.9)
     angle = np.deg2rad(hue)
     lab = np.stack([1 - t * (1 - darkest), colour * np.cos(angle), colour * np.sin(angle)])
     # OKLab -> cone responses -> linear sRGB -> sRGB (Ottosson, 2020).

@@ -1,0 +1,98 @@
+"""Every page of the book, and the class report, as a reader's browser shows it."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+pytestmark = pytest.mark.browser
+
+# The theme's own: its theme button's name, and the skip link outside any landmark.
+THEMES_FINDINGS = {"label-content-name-mismatch", "region"}
+
+HAS_VISIBLE_FOCUS = """() => {
+  const element = document.activeElement;
+  if (!element || element === document.body) return null;
+  const style = getComputedStyle(element);
+  const box = element.getBoundingClientRect();
+  const outlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  const shadowed = style.boxShadow !== "none";
+  const inView = box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight
+    && box.right > 0 && box.left < innerWidth;
+  const order = [...document.querySelectorAll("*")].indexOf(element);
+  return {order, visible: inView && (outlined || shadowed), html: element.outerHTML.slice(0, 160)};
+}"""
+
+CUT_OFF = """() => [...document.querySelectorAll("body *")].filter((element) => {
+  const box = element.getBoundingClientRect();
+  if (box.width === 0 || box.right <= innerWidth + 1) return false;
+  for (let up = element; up !== document.body; up = up.parentElement) {
+    if (["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(up).overflowX)) return false;
+    if (getComputedStyle(up).position === "fixed" || up.tagName === "DIALOG") return false;
+  }
+  return true;
+}).map((element) => element.outerHTML.slice(0, 120))"""
+
+
+def test_a_page_opens_without_errors_and_asks_no_other_host(visit, address, view):
+    page = visit(address, view)
+    assert page.title()
+    assert page.locator("h1:visible").count() >= 1
+
+
+@pytest.mark.parametrize("phone", ["phone", "dark phone"])
+def test_a_page_fits_a_phone_without_scrolling_sideways(visit, address, phone):
+    page = visit(address, phone)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate(CUT_OFF) == []
+
+
+@pytest.mark.parametrize("scheme", ["desktop", "dark", "phone"])
+def test_axe_finds_nothing_beyond_the_themes_own(visit, address, scheme):
+    page = visit(address, scheme)
+    allowed = THEMES_FINDINGS if address.startswith("html/") else set()
+    found = Axe().run(page).response["violations"]
+    beyond = {
+        finding["id"]: [node["html"][:200] for node in finding["nodes"][:3]]
+        for finding in found
+        if finding["id"] not in allowed
+    }
+    assert beyond == {}
+
+
+def test_every_control_is_reached_by_tab_and_shows_its_focus(visit, address):
+    page = visit(address)
+    seen, hidden = set(), []
+    for _ in range(400):
+        page.keyboard.press("Tab")
+        focus = page.evaluate(HAS_VISIBLE_FOCUS)
+        if focus is None or focus["order"] in seen:
+            break
+        seen.add(focus["order"])
+        if not focus["visible"]:
+            hidden.append(focus["html"])
+    assert len(seen) >= 3
+    assert hidden == []
+
+
+def test_images_say_what_one_would_see(visit, address):
+    page = visit(address)
+    images = page.locator("main img, article img")
+    for image in images.all():
+        text = image.get_attribute("alt") or ""
+        assert len(text) > 15, f"{image.get_attribute('src')} has alt text {text!r}"
+        assert not re.search(r"\.(svg|png)$", text), "a file's name is no alt text"
+
+
+def test_images_are_drawn(visit, address, view):
+    page = visit(address, view)
+    for image in page.locator("img:visible").all():
+        assert image.evaluate("image => image.complete && image.naturalWidth > 0")
+
+
+def test_figures_stay_on_a_light_card_in_the_dark(visit, book_page):
+    page = visit(book_page, "dark")
+    cards = page.locator("main img").evaluate_all(
+        "images => images.map(image => getComputedStyle(image).backgroundColor)"
+    )
+    assert set(cards) <= {"rgb(255, 255, 255)"}
