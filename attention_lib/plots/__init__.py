@@ -1,5 +1,7 @@
 """Figures of the book: one style, maps of weights, curves by length and small drawings."""
 
+from attention_lib.plots.curves import lines_by_length
+from attention_lib.plots.drawings import arrow, box, drawing, encoder_decoder
 from attention_lib.plots.maps import alignment_map, heat_map
 from attention_lib.plots.style import COLOURS, SCORES_MAP, WEIGHTS_MAP, use_style
 
@@ -8,6 +10,11 @@ __all__ = [
     "SCORES_MAP",
     "WEIGHTS_MAP",
     "alignment_map",
+    "arrow",
+    "box",
+    "drawing",
+    "encoder_decoder",
     "heat_map",
+    "lines_by_length",
     "use_style",
 ]

@@ -178,3 +178,62 @@ def test_curves_differ_in_colour_line_and_marker():
     cycle = list(mpl.rcParams["axes.prop_cycle"])
     for key in ("color", "linestyle", "marker"):
         assert len({str(entry[key]) for entry in cycle}) == len(cycle)
+
+
+def _curves(axes):
+    return [line for line in axes.lines if len(line.get_xdata()) > 2]
+
+
+def test_several_runs_are_drawn_as_their_mean_with_a_band_from_lowest_to_highest():
+    runs = np.array([[90.0, 70.0, 30.0], [80.0, 80.0, 10.0]])
+    axes = plots.lines_by_length({"no attention": runs}, [5, 10, 20], ylabel="BLEU")
+    np.testing.assert_array_equal(_curves(axes)[0].get_ydata(), [85, 75, 20])
+    edge = axes.collections[0].get_paths()[0].vertices
+    assert {(5, 90), (5, 80), (20, 30), (20, 10)} <= {tuple(point) for point in edge}
+
+
+def test_every_curve_is_named_at_its_end_and_no_two_names_overlap():
+    curves = {name: [90.0, 90.0 + i / 10] for i, name in enumerate(["dot", "general", "concat"])}
+    curves["none"] = [90.0, 10.0]
+    axes = plots.lines_by_length(curves, [5, 20], ylabel="BLEU")
+    axes.figure.canvas.draw()
+    names = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    assert set(names) == set(curves)
+    boxes = list(names.values())
+    overlaps = [a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i]]
+    assert not any(overlaps)
+
+
+def test_a_length_that_was_not_measured_leaves_a_gap_and_the_name_at_the_last_value():
+    axes = plots.lines_by_length({"dot": [90, 80, np.nan]}, [5, 10, 20], ylabel="BLEU")
+    assert axes.texts[0].xy[1] == 80
+
+
+def test_curves_that_do_not_match_the_lengths_are_refused_by_name():
+    with pytest.raises(ValueError, match="'dot' has shape"):
+        plots.lines_by_length({"dot": [1, 2, 3]}, [5, 10], ylabel="BLEU")
+
+
+def _widths(axes):
+    return [note.arrow_patch.get_linewidth() for note in axes.texts if note.get_text() == ""]
+
+
+def test_arrows_to_the_context_are_as_thick_as_their_weights():
+    even = plots.encoder_decoder(SRC, TGT, [1 / 3] * 3, step=3)
+    sharp = plots.encoder_decoder(SRC, TGT, [0.0, 0.0, 1.0], step=3)
+    assert max(_widths(sharp)) > 2 * max(_widths(even)) > 2 * min(_widths(sharp))
+
+
+def test_without_weights_no_attention_is_drawn():
+    without = plots.encoder_decoder(SRC, TGT)
+    with_attention = plots.encoder_decoder(SRC, TGT, [0.0, 0.0, 1.0])
+    assert len(without.patches) == len(SRC) + len(TGT)
+    assert len(with_attention.patches) == len(without.patches) + 2  # context, attentional vector
+
+
+@pytest.mark.parametrize(
+    ("weights", "step", "message"), [([0.5, 0.5], 0, "one a word"), (None, 5, "steps 0 to 4")]
+)
+def test_a_drawing_of_what_does_not_fit_is_refused(weights, step, message):
+    with pytest.raises(ValueError, match=message):
+        plots.encoder_decoder(SRC, TGT, weights, step=step)

@@ -92,23 +92,55 @@ def browser():
 
 @pytest.fixture
 def visit(browser, site: str, build: Path):
-    """Open pages; at the end, fail on foreign requests, failed responses and console errors."""
+    """Open pages to act on; at the end, fail on whatever went wrong on them."""
     contexts, problems = [], []
 
     def visit(address: str, view: str = "desktop"):
-        require(build, address.partition("?")[0])
-        contexts.append(browser.new_context(**VIEWS[view]))
-        page = contexts[-1].new_page()
-        _watch(page, site, problems)
-        page.goto(site + address)
-        page.wait_for_load_state("networkidle")
-        page.evaluate("window.MathJax?.startup?.promise")
-        return page
+        contexts.append(_new_context(browser, view))
+        return _open(contexts[-1], build, site, address, problems)
 
     yield visit
     for context in contexts:
         context.close()
     assert not problems, "\n".join(problems)
+
+
+@pytest.fixture(scope="session")
+def look(browser, site: str, build: Path):
+    """Open each page once per view, for tests that only look; gives the page and its problems."""
+    contexts, opened = {}, {}
+
+    def look(address: str, view: str):
+        if (address, view) not in opened:
+            if view not in contexts:
+                contexts[view] = _new_context(browser, view)
+            problems: list[str] = []
+            opened[address, view] = (
+                _open(contexts[view], build, site, address, problems),
+                problems,
+            )
+        return opened[address, view]
+
+    yield look
+    for context in contexts.values():
+        context.close()
+
+
+def _new_context(browser, view: str):
+    context = browser.new_context(reduced_motion="reduce", **VIEWS[view])
+    context.set_default_timeout(15_000)
+    return context
+
+
+def _open(context, build: Path, site: str, address: str, problems: list[str]):
+    """Open a page, noting requests to other hosts, failed responses and console errors."""
+    require(build, address.partition("?")[0])
+    page = context.new_page()
+    _watch(page, site, problems)
+    page.goto(site + address)
+    page.wait_for_load_state("networkidle")
+    page.evaluate("window.MathJax?.startup?.promise")
+    return page
 
 
 def _watch(page, site: str, problems: list[str]) -> None:
@@ -121,7 +153,8 @@ def _watch(page, site: str, problems: list[str]) -> None:
             problems.append(f"{page.url}: {response.url} answers {response.status}")
 
     def on_console(message) -> None:
-        if message.type == "error":
+        # The redirect of index.html names no icon, so Chromium asks for the host's.
+        if message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
             problems.append(f"{page.url}: console error: {message.text}")
 
     page.on("request", on_request)

@@ -63,14 +63,12 @@ def test_the_theme_is_turned_by_keyboard_and_kept_on_the_next_page(visit):
     page = visit("html/preface.html")
     button = page.locator("button.theme-switch-button:visible").first
     theme = page.locator("html")
-    seen = set()
-    for _ in range(3):
+    seen = []
+    while "dark" not in seen and len(seen) < 3:  # light, dark, and as the system is
         button.focus()
         page.keyboard.press("Enter")
-        seen.add(theme.get_attribute("data-theme"))
-    assert seen == {"light", "dark"}
-    while theme.get_attribute("data-theme") != "dark":
-        page.keyboard.press("Enter")
+        seen.append(theme.get_attribute("data-theme"))
+    assert seen[-1] == "dark"
     page.goto(page.url.replace("preface", "luong"))
     assert theme.get_attribute("data-theme") == "dark"
 
@@ -87,7 +85,8 @@ def test_formulas_are_set_by_the_books_own_mathjax(visit):
     assert page.locator("mjx-container").count() > 0
     assert page.locator("mjx-merror, merror").count() == 0
     scripts = page.locator("script[src*='mathjax']").evaluate_all("all => all.map(s => s.src)")
-    assert [src.split("/_static/")[1] for src in scripts] == ["mathjax/tex-chtml.js"]
+    assert len(scripts) == 1
+    assert "/_static/mathjax/tex-chtml.js" in scripts[0]
 
 
 def test_the_chapter_offers_a_notebook_that_runs_elsewhere(visit):
