@@ -1,8 +1,310 @@
 """The ``autograder`` command."""
 
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
 import click
 
+NOT_ALL_GRADED = 1
 
-@click.group()
+_ERRORS = (FileNotFoundError, PermissionError, NotADirectoryError, ValueError)
+
+assignment_argument = click.argument("assignment")
+course_option = click.option(
+    "--course",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("_build/course"),
+    show_default=True,
+    help="The course directory, in nbgrader's layout.",
+)
+
+
+def _in_sentences(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn what a user can mend into one sentence and exit code 2."""
+
+    @wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        from autograder.assignment import AssignmentError
+
+        try:
+            return command(*args, **kwargs)
+        except (*_ERRORS, AssignmentError) as problem:
+            if isinstance(problem, OSError) and problem.filename:
+                message = f"{problem.filename}: {problem.strerror}. Is the path right?"
+            else:
+                message = str(problem)
+            raise click.UsageError(message) from problem
+
+    return wrapper
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="attention-course")
 def main() -> None:
-    """Release, grade and report the course's assignments."""
+    """Release, grade and report the course's assignments.
+
+    \b
+    A whole round:
+      autograder release luong --course _build/course
+      autograder grade luong --course _build/course --sandbox none
+      autograder feedback luong --course _build/course
+      autograder report luong --course _build/course
+      autograder export luong --course _build/course --to marks.csv
+
+    Exit codes: 0 all is well; 1 the command ran, but something in the submissions or the audit
+    needs a look; 2 the command could not run as it was called.
+    """
+
+
+@main.command()
+@assignment_argument
+@course_option
+@click.option(
+    "--solutions",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("solutions"),
+    show_default=True,
+    help="The folder with the instructors' text notebooks.",
+)
+@click.option(
+    "--exercises",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Also copy the released notebook here.",
+)
+@_in_sentences
+def release(assignment: str, course: Path, solutions: Path, exercises: Path | None) -> None:
+    """Make the students' notebook from solutions/ASSIGNMENT.py and register it.
+
+    \b
+    Example:
+      autograder release luong --course _build/course --exercises exercises
+    """
+    from autograder.assignment import Course
+    from autograder.assignment import release as make
+
+    path, changed = make(assignment, Course(course), solutions, exercises)
+    click.echo(f"{'Released' if changed else 'Up to date'}: {path}")
+    if exercises is not None:
+        click.echo(f"Students' copy: {exercises / path.name}")
+
+
+@main.command()
+@assignment_argument
+@course_option
+@click.option(
+    "--sandbox",
+    metavar="NAME|none",
+    help="Where student code runs: a kernel provisioner's name, or 'none'.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=lambda: min(4, os.cpu_count() or 1),
+    show_default="one a core, at most 4",
+    help="Processes that grade at the same time.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=30.0,
+    show_default=True,
+    help="Seconds that one cell may run.",
+)
+@click.option(
+    "--total-timeout",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    show_default=True,
+    help="Seconds that one notebook may run.",
+)
+@_in_sentences
+def grade(
+    assignment: str,
+    course: Path,
+    sandbox: str | None,
+    workers: int,
+    timeout: float,
+    total_timeout: float,
+) -> None:
+    """Grade every submission of ASSIGNMENT that is new or changed.
+
+    \b
+    Example:
+      autograder grade luong --course _build/course --sandbox none --workers 2
+
+    Exit code 0: every submission was graded. 1: all rows are there, but some notebooks failed;
+    they are named. 2: grading could not start.
+    """
+    if sandbox is None:
+        raise click.UsageError(
+            "Choose with --sandbox NAME where student code runs. No sandbox ships with this "
+            "version; '--sandbox none' runs students' code with your own rights, so that it can "
+            "read and change all that you can: use it for code you trust, or on a machine that "
+            "holds nothing else."
+        )
+    from autograder.assignment import Course
+    from autograder.classroom import grade_class
+    from autograder.execute import Limits
+
+    with _Progress(Course(course), assignment) as progress:
+        graded = grade_class(
+            Course(course),
+            assignment,
+            sandbox=sandbox,
+            workers=workers,
+            limits=Limits(cell=timeout, submission=total_timeout),
+            progress=progress,
+        )
+    failed = [r for r in graded.results if r.status == "failed"]
+    look = sum(r.status == "problems" for r in graded.results)
+    click.echo(
+        f"{len(graded.results)} submissions: {progress.fresh} graded now, "
+        f"{len(graded.results) - progress.fresh} unchanged; {look} with something to look at, "
+        f"{len(failed)} failed."
+    )
+    if failed:
+        sys.exit(NOT_ALL_GRADED)
+
+
+class _Progress:
+    """A bar on a terminal, a line for each submission elsewhere."""
+
+    def __init__(self, course: Any, assignment: str):
+        from tqdm import tqdm
+
+        folders = (course.root / "submitted").glob(f"*/{assignment}")
+        self._bar = tqdm(
+            total=sum(1 for _ in folders),
+            desc=f"Grading {assignment}",
+            unit="notebook",
+            disable=not sys.stderr.isatty(),
+        )
+        self.fresh = 0
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def __call__(self, result: Any, cached: bool) -> None:
+        self._bar.update()
+        self.fresh += not cached
+        if not cached:
+            line = (
+                f"{result.student}: {result.score:g}/{result.max_score:g}, {result.status} "
+                f"({result.seconds:.1f} s). {result.reason}"
+            )
+            self._bar.write(line) if not self._bar.disable else click.echo(line)
+
+
+@main.command()
+@assignment_argument
+@course_option
+@_in_sentences
+def feedback(assignment: str, course: Path) -> None:
+    """Write each student's feedback page.
+
+    \b
+    Example:
+      autograder feedback luong --course _build/course
+    """
+    from autograder.feedback import write_feedback
+
+    paths = write_feedback(course, assignment)
+    click.echo(f"{len(paths)} feedback pages in {course / 'feedback'}")
+
+
+@main.command()
+@assignment_argument
+@course_option
+@_in_sentences
+def report(assignment: str, course: Path) -> None:
+    """Write the class report, one page to show at a meeting.
+
+    \b
+    Example:
+      autograder report luong --course _build/course
+    """
+    from autograder.report import write_report
+
+    click.echo(f"Class report: {write_report(course, assignment)}")
+
+
+@main.command()
+@assignment_argument
+@course_option
+@click.option("--format", "kind", type=click.Choice(["csv"]), default="csv", show_default=True)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write.  [default: exports/ASSIGNMENT.csv in the course directory]",
+)
+@_in_sentences
+def export(assignment: str, course: Path, kind: str, to: Path | None) -> None:
+    """Write the marks of ASSIGNMENT for a learning platform or a spreadsheet.
+
+    \b
+    Example:
+      autograder export luong --course _build/course --format csv --to marks.csv
+    """
+    from autograder.export import export_csv
+
+    target = to or course / "exports" / f"{assignment}.{kind}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    click.echo(f"Marks: {export_csv(course, assignment, target)}")
+
+
+@main.command()
+@click.argument("unit")
+@_in_sentences
+def audit(unit: str) -> None:
+    """Try UNIT's grader itself: right solutions pass, each misconception gets its own hint.
+
+    \b
+    Example:
+      autograder audit luong
+
+    Exit code 1: the grader misjudges something; the table shows what.
+    """
+    from autograder.audit import audit as run
+    from autograder.checks.spec import load_unit
+
+    outcome = run(load_unit(unit))
+    click.echo(str(outcome))
+    if not outcome.ok:
+        sys.exit(NOT_ALL_GRADED)
+
+
+@main.command()
+@click.argument("notebook", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="Seconds that one cell may run.",
+)
+@_in_sentences
+def check(notebook: Path, timeout: float) -> None:
+    """Run your own NOTEBOOK from the top and show the verdict of each check.
+
+    \b
+    Example:
+      autograder check luong.ipynb
+
+    The file is not changed. Exit code 0: full marks; 1: there is something left to do.
+    """
+    from autograder.selfcheck import check_notebook
+
+    verdicts = check_notebook(notebook, timeout)
+    for verdict in verdicts:
+        click.echo(f"{verdict.text}\n")
+    points, most = sum(v.points for v in verdicts), sum(v.max_points for v in verdicts)
+    click.echo(f"{points:g} of {most:g} points")
+    if points < most:
+        sys.exit(NOT_ALL_GRADED)

@@ -84,7 +84,9 @@ def submission_from(data: dict[str, Any]) -> SubmissionResult:
         **{
             **data,
             "findings": tuple(Finding(**f) for f in data["findings"]),
-            "exercises": tuple(ExerciseResult(**e) for e in data["exercises"]),
+            "exercises": tuple(
+                ExerciseResult(**{**e, "checks": tuple(e["checks"])}) for e in data["exercises"]
+            ),
         }
     )
 

@@ -1,5 +1,8 @@
 """An invented class after grading: results, graded notebooks, names that try to break pages."""
 
+import copy
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +10,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from autograder.assignment import Course, notebook_bytes, release, released_notebook
+from autograder.checks.spec import load_unit
 from autograder.results import ExerciseResult, Finding, SubmissionResult, write_json
 
 EXERCISES = {
@@ -245,3 +250,128 @@ def make_exercises():
 @pytest.fixture
 def class_of_14() -> list[SubmissionResult]:
     return invented_class()
+
+
+# ------------------------------------------------------------------ a small assignment, ungraded
+
+ANSWERS = {
+    "masked_softmax": """\
+    scores = scores.masked_fill(~mask, float("-inf"))
+    top = scores.amax(-1, keepdim=True)
+    exps = torch.exp(scores - torch.where(torch.isfinite(top), top, torch.zeros_like(top)))
+    return exps / exps.sum(-1, keepdim=True).clamp(min=torch.finfo(exps.dtype).tiny)""",
+    "general_score": """\
+    return query @ weight @ key.transpose(1, 2)""",
+}
+SIGNATURES = {"masked_softmax": "scores, mask", "general_score": "query, key, weight"}
+
+
+def percent_cell(
+    kind: str, source: str, grade_id: str, points: float | None = None, **flags
+) -> str:
+    meta = {"grade": False, "solution": False, "locked": False, "task": False, **flags}
+    meta |= {"grade_id": grade_id, "schema_version": 3}
+    if points is not None:
+        meta["points"] = points
+    if kind == "markdown":
+        source = "\n".join(f"# {line}" for line in source.split("\n"))
+    mark = "# %% [markdown]" if kind == "markdown" else "# %%"
+    return f"{mark} nbgrader={json.dumps(meta)}\n{source}\n"
+
+
+@pytest.fixture(scope="session")
+def solution_text() -> str:
+    """Unit luong as a small assignment: two exercises with answers, the others left open."""
+    parts = [
+        percent_cell("markdown", "# Luong attention", "intro", locked=True),
+        percent_cell(
+            "code",
+            "import torch\nfrom autograder.checks import check",
+            "setup",
+            locked=True,
+        ),
+        "# %% [markdown]\n# Scratch paper follows.\n",
+    ]
+    for exercise in load_unit("luong").exercises:
+        name = exercise.name
+        answer = ANSWERS.get(name, "    raise NotImplementedError()")
+        source = (
+            f"def {name}({SIGNATURES.get(name, '*args')}):\n"
+            f"    ### BEGIN SOLUTION\n{answer}\n    ### END SOLUTION"
+        )
+        parts.append(percent_cell("code", source, name, solution=True))
+        call = f'check("luong/{name}", {name})'
+        parts.append(
+            percent_cell("code", call, f"check_{name}", exercise.points, grade=True, locked=True)
+        )
+    parts.append(
+        percent_cell(
+            "markdown", "Masks keep padding out.", "why_masks", 5, grade=True, solution=True
+        )
+    )
+    return "\n".join(parts)
+
+
+@pytest.fixture(scope="session")
+def released(solution_text):
+    """What students receive."""
+    return released_notebook(solution_text)
+
+
+@pytest.fixture
+def student_notebook(released):
+    """Build a student's notebook: answers by exercise put into the released one."""
+
+    def build(**bodies: str):
+        notebook = copy.deepcopy(released)
+        for cell in notebook.cells:
+            name = cell.metadata.get("nbgrader", {}).get("grade_id")
+            if name in bodies:
+                cell.source = bodies[name]
+        return notebook
+
+    return build
+
+
+def definition(name: str, body: str | None = None) -> str:
+    """A right answer's cell, or one with another body."""
+    return f"def {name}({SIGNATURES[name]}):\n{ANSWERS[name] if body is None else body}"
+
+
+@pytest.fixture
+def right() -> dict[str, str]:
+    """The right answers' cells, by exercise."""
+    return {name: definition(name) for name in ANSWERS}
+
+
+@pytest.fixture(scope="session")
+def fresh_home(tmp_path_factory, solution_text) -> Path:
+    """A folder with solutions/ and a course into which they were released, made once."""
+    folder = tmp_path_factory.mktemp("released")
+    (folder / "solutions").mkdir()
+    (folder / "solutions" / "luong.py").write_text(solution_text, encoding="utf-8")
+    release("luong", Course(folder / "course"), folder / "solutions")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path, fresh_home) -> Course:
+    """A course into which the small assignment was released."""
+    shutil.copytree(fresh_home, tmp_path, dirs_exist_ok=True)
+    return Course(tmp_path / "course")
+
+
+@pytest.fixture
+def submit(home):
+    """Hand in a notebook (or raw bytes) for a student."""
+
+    def hand_in(student: str, work, timestamp: str | None = None) -> Path:
+        folder = home.submitted(student, "luong")
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "luong.ipynb"
+        path.write_bytes(work if isinstance(work, bytes) else notebook_bytes(work))
+        if timestamp:
+            (folder / "timestamp.txt").write_text(timestamp, encoding="utf-8")
+        return path
+
+    return hand_in

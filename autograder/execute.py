@@ -1,0 +1,343 @@
+"""Run a notebook in a kernel that may be hostile, and bring back outputs and answers.
+
+The kernel's own words are never trusted: every message is size-limited and reshaped before it is
+kept, the clock is read at every message, and a kernel that hangs or dies is replaced, the other
+cells being run again in a fresh one. Which process the kernel is, and what it may touch, is the
+provisioner's business (``--sandbox``): any jupyter_client provisioner fits in by its name.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty
+from time import monotonic
+from typing import Any
+
+import zmq
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import KernelManager
+from jupyter_client.provisioning import KernelProvisionerFactory
+from nbformat import NotebookNode
+
+from autograder.outputs import Outputs
+
+NO_SANDBOX = "none"
+_LOCAL = "local-provisioner"
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+
+
+class ExecutionError(Exception):
+    """No kernel could be started: the grader's own trouble, never the student's."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds and bytes that a submission may use.
+
+    ``kept`` is what stays in the graded notebook per cell, ``output`` what a cell may send
+    before it is stopped, ``message`` the largest single message.
+    """
+
+    cell: float = 30.0
+    submission: float = 300.0
+    grace: float = 2.0
+    start: float = 60.0
+    kept: int = 2**20
+    output: int = 16 * 2**20
+    message: int = 64 * 2**20
+
+
+@dataclass
+class CellRun:
+    """What one cell did: "ok", "error", "time limit", "output limit", "kernel died", "not run".
+
+    ``lost`` says that the kernel did not survive it; ``answers`` are the raw answer messages.
+    """
+
+    status: str
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+    error: str | None = None
+    lost: bool = False
+    seconds: float = 0.0
+
+
+def provisioner_name(sandbox: str) -> str:
+    """Resolve a ``--sandbox`` choice to a kernel provisioner's name.
+
+    Raises:
+        ValueError: no provisioner of that name is installed.
+    """
+    if sandbox == NO_SANDBOX:
+        return _LOCAL
+    known = KernelProvisionerFactory.instance().get_provisioner_entries()
+    if sandbox not in known:
+        others = sorted(set(known) - {_LOCAL})
+        raise ValueError(
+            f"No sandbox is called {sandbox!r}. Installed: {', '.join(others)}; "
+            f"or {NO_SANDBOX!r}, on a machine where students' code may do what you may."
+        )
+    return sandbox
+
+
+class _OneSpec(KernelSpecManager):
+    """A kernel spec that lives in memory, so that no installed one is needed or trusted."""
+
+    def __init__(self, spec: KernelSpec):
+        super().__init__()
+        self._spec = spec
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return self._spec
+
+
+def _kernel_spec(sandbox: str, scratch: Path) -> KernelSpec:
+    return KernelSpec(
+        argv=[
+            sys.executable,
+            "-m",
+            "ipykernel_launcher",
+            "-f",
+            "{connection_file}",
+            "--HistoryManager.enabled=False",
+        ],
+        display_name="grading",
+        language="python",
+        env={
+            "IPYTHONDIR": str(scratch / "ipython"),
+            "NBGRADER_EXECUTION": "autograde",
+            "OMP_NUM_THREADS": "1",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",
+        },
+        metadata={"kernel_provisioner": {"provisioner_name": provisioner_name(sandbox)}},
+    )
+
+
+class Kernel:
+    """One kernel, its connection and its scratch folder, all gone after ``close``."""
+
+    def __init__(self, sandbox: str, limits: Limits, folder: Path | None = None):
+        self._limits = limits
+        self._scratch = Path(tempfile.mkdtemp(prefix="grade-"))
+        self._context = zmq.Context()
+        self._context.setsockopt(zmq.MAXMSGSIZE, limits.message)
+        self._manager = KernelManager(
+            kernel_spec_manager=_OneSpec(_kernel_spec(sandbox, self._scratch)),
+            kernel_name="grading",
+            connection_file=str(self._scratch / "kernel.json"),
+            transport="ipc",
+            ip=str(self._scratch / "socket"),
+            shutdown_wait_time=0.5,
+        )
+        work = folder or self._scratch / "work"
+        work.mkdir(exist_ok=True)
+        self._client: Any = None
+        try:
+            environment = {k: os.environ[k] for k in _ENVIRONMENT if k in os.environ}
+            self._manager.start_kernel(cwd=str(work), env=environment)
+            self._client = self._manager.client(context=self._context)
+            self._client.start_channels(stdin=False, hb=False)
+            self._client.allow_stdin = False
+            self._client.wait_for_ready(timeout=limits.start)
+        except Exception as problem:
+            self.close()
+            raise ExecutionError(
+                f"The kernel did not start ({type(problem).__name__}: {problem}). Check that "
+                f"'{sys.executable} -m ipykernel_launcher --help' runs and that the folder for "
+                "temporary files is writable and its path short."
+            ) from problem
+
+    def run(self, source: str, seconds: float, *, history: bool = True) -> CellRun:
+        """Run one cell for at most ``seconds``; interrupt it then, and give it a last grace."""
+        began = monotonic()
+        outputs = Outputs(self._limits.kept, self._limits.output)
+        try:
+            message_id = self._client.execute(source, store_history=history, stop_on_error=False)
+            status, lost = self._wait(message_id, began + seconds, outputs)
+        except Exception as problem:  # whatever a forged frame may raise
+            status, lost = f"kernel died ({type(problem).__name__})", True
+        if status == "ok" and outputs.error is not None:
+            status = "error"
+        return CellRun(
+            status.split(" (")[0],
+            outputs.kept(),
+            outputs.answers,
+            outputs.error,
+            lost,
+            monotonic() - began,
+        )
+
+    def _wait(self, message_id: str, deadline: float, outputs: Outputs) -> tuple[str, bool]:
+        """Read messages until the cell is idle and has replied; (status, kernel lost)."""
+        status = "ok"
+        idle = False
+        while not idle or not self._replied(message_id):
+            if status == "ok" and (monotonic() > deadline or outputs.flooded):
+                status = "output limit" if outputs.flooded else "time limit"
+                self._manager.interrupt_kernel()
+                deadline = monotonic() + self._limits.grace
+            elif monotonic() > deadline:
+                return status, True
+            message = self._next(max(0.0, min(0.25, deadline - monotonic())))
+            if message is None:
+                if not self._manager.is_alive():
+                    return "kernel died" if status == "ok" else status, True
+                continue
+            if message["parent_header"].get("msg_id") == message_id:
+                idle = idle or _is_idle(message)
+                outputs.add(message)
+        return status, False
+
+    def _next(self, seconds: float) -> dict[str, Any] | None:
+        """The next published message, or None; one that does not parse is dropped."""
+        try:
+            message: dict[str, Any] = self._client.get_iopub_msg(timeout=seconds)
+        except Empty:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return {"parent_header": {}}
+        return message if isinstance(message.get("parent_header"), dict) else {"parent_header": {}}
+
+    def _replied(self, message_id: str) -> bool:
+        """Whether the shell has answered this request; looks at one reply a call."""
+        try:
+            reply = self._client.get_shell_msg(timeout=0.05)
+        except Empty:
+            return False
+        return bool(reply["parent_header"].get("msg_id") == message_id)
+
+    def close(self) -> None:
+        """Kill the kernel with its process group and remove every trace of it."""
+        with contextlib.suppress(Exception):
+            self._manager.signal_kernel(signal.SIGKILL)
+        with contextlib.suppress(Exception):
+            self._manager.shutdown_kernel(now=True)
+        with contextlib.suppress(Exception):
+            if self._client is not None:
+                self._client.stop_channels()
+            self._context.destroy(linger=0)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _is_idle(message: dict[str, Any]) -> bool:
+    content = message.get("content")
+    return (
+        message.get("msg_type") == "status"
+        and isinstance(content, dict)
+        and content.get("execution_state") == "idle"
+    )
+
+
+def run_notebook(
+    notebook: NotebookNode,
+    drives: Mapping[str, Callable[[], str]],
+    *,
+    sandbox: str,
+    limits: Limits,
+    folder: Path | None = None,
+) -> dict[int, CellRun]:
+    """Run every code cell; a graded cell named in ``drives`` is replaced by what its drive says.
+
+    A drive is asked for its source only when its turn has come, after the student's code ran.
+
+    Raises:
+        ExecutionError: no kernel could be started.
+    """
+    return _Session(notebook, drives, sandbox, limits, folder).run()
+
+
+class _Session:
+    """The run of one notebook, over as many kernels as it takes."""
+
+    def __init__(
+        self,
+        notebook: NotebookNode,
+        drives: Mapping[str, Callable[[], str]],
+        sandbox: str,
+        limits: Limits,
+        folder: Path | None,
+    ):
+        self._cells = notebook.cells
+        self._drives = drives
+        self._sandbox = sandbox
+        self._limits = limits
+        self._folder = folder
+        self._deadline = monotonic() + limits.submission
+        self._runs: dict[int, CellRun] = {}
+        self._skipped: set[int] = set()
+
+    def run(self) -> dict[int, CellRun]:
+        kernel: Kernel | None = None
+        try:
+            for index in self._code_cells():
+                if kernel is None:
+                    kernel = self._fresh_kernel(index)
+                if kernel is None:
+                    self._runs.setdefault(index, CellRun("not run"))
+                    continue
+                if self._run_cell(kernel, index).lost:
+                    kernel.close()
+                    kernel = None
+        finally:
+            if kernel is not None:
+                kernel.close()
+        return self._runs
+
+    def _code_cells(self) -> Iterator[int]:
+        for index, cell in enumerate(self._cells):
+            if cell.cell_type == "code" and cell.source.strip():
+                yield index
+
+    def _drive(self, index: int) -> Callable[[], str] | None:
+        return self._drives.get(self._cells[index].metadata.get("nbgrader", {}).get("grade_id"))
+
+    def _left(self) -> float:
+        return self._deadline - monotonic()
+
+    def _run_cell(self, kernel: Kernel, index: int) -> CellRun:
+        drive = self._drive(index)
+        source = self._cells[index].source if drive is None else drive()
+        seconds = max(0.0, min(self._limits.cell, self._left()))
+        run = kernel.run(source, seconds, history=drive is None)
+        if run.lost:
+            self._skipped.add(index)
+        self._runs[index] = run
+        return run
+
+    def _fresh_kernel(self, upto: int) -> Kernel | None:
+        """A kernel that has run the cells before ``upto``, but for those that killed one.
+
+        None when the submission's time is over.
+        """
+        while self._left() > 0:
+            kernel = Kernel(self._sandbox, self._limits, self._folder)
+            try:
+                if self._replay(kernel, upto):
+                    return kernel
+            except BaseException:
+                kernel.close()
+                raise
+            kernel.close()
+        return None
+
+    def _replay(self, kernel: Kernel, upto: int) -> bool:
+        for index in self._code_cells():
+            if index >= upto:
+                return True
+            if index in self._skipped or self._drive(index) is not None:
+                continue
+            seconds = max(0.0, min(self._limits.cell, self._left()))
+            again = kernel.run(self._cells[index].source, seconds)
+            if again.lost:
+                self._skipped.add(index)
+                self._runs[index] = again
+                return False
+        return True

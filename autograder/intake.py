@@ -1,0 +1,349 @@
+"""A submitted file is hostile until read: rebuild what will run from the released notebook.
+
+Only sources travel from the student's file: answers by grade_id, and the student's own cells in
+their place. Metadata, tests, locked cells and outputs come from the release or are dropped.
+"""
+
+import copy
+import json
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.utils import is_grade, is_locked, is_solution
+
+from autograder.assignment import is_anchor
+from autograder.results import Finding
+
+MAX_BYTES = 32 * 2**20
+MAX_CELLS = 500
+MAX_SOURCE = 2**20
+_IMAGES = ("image/png", "image/jpeg", "image/gif")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The bytes that a student handed in, or the finding that says why there are none."""
+
+    student: str
+    content: bytes | None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The notebook to grade, built from the released one, and what was noticed on the way.
+
+    ``readable`` is False when nothing of the student's file could be used.
+    """
+
+    notebook: NotebookNode
+    findings: tuple[Finding, ...]
+    readable: bool
+
+
+class Unreadable(Exception):
+    """A file that holds no usable notebook; the message says why."""
+
+
+def collect(folder: Path, name: str) -> Submission:
+    """Read ``name``.ipynb (or the only notebook) of a student's folder, following no link."""
+    student = folder.parent.name
+    try:
+        path, findings = _find_notebook(folder, name)
+        return Submission(student, _read_plain_file(path, MAX_BYTES), findings)
+    except Unreadable as problem:
+        return Submission(student, None, (Finding("unreadable notebook", str(problem)),))
+    except OSError as problem:
+        reason = f"{folder.name} could not be read: {problem.strerror}."
+        return Submission(student, None, (Finding("unreadable notebook", reason),))
+
+
+def _find_notebook(folder: Path, name: str) -> tuple[Path, tuple[Finding, ...]]:
+    for part in (folder.parent, folder):
+        if part.is_symlink():
+            raise Unreadable(f"The folder {part.name} is a symbolic link; links are not followed.")
+    wanted = folder / f"{name}.ipynb"
+    if os.path.lexists(wanted):
+        return wanted, ()
+    others = sorted(p for p in folder.glob("*.ipynb") if not p.name.startswith("."))
+    if len(others) != 1:
+        found = ", ".join(p.name for p in others) or "no notebook at all"
+        raise Unreadable(f"There is no {name}.ipynb, but {found}.")
+    message = f"The notebook is called {others[0].name}, not {name}.ipynb; it was graded."
+    return others[0], (Finding("renamed notebook", message),)
+
+
+def _read_plain_file(path: Path, limit: int) -> bytes:
+    """Read a regular file of at most ``limit`` bytes; a link, pipe or device is refused."""
+    if path.is_symlink():
+        raise Unreadable(f"{path.name} is a symbolic link; links are not followed.")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Unreadable(f"{path.name} is no regular file.")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise Unreadable(
+            f"{path.name} is larger than {limit // 2**20} MiB; clear its outputs and submit again."
+        )
+    return content
+
+
+def rebuild(content: bytes | None, released: NotebookNode) -> Intake:
+    """Build the notebook to grade from the submitted bytes and the released notebook.
+
+    Never raises for anything that the bytes may hold: an unreadable file gives the released
+    notebook, whose empty answers earn nothing, and a finding.
+    """
+    findings: list[Finding] = []
+    try:
+        cells = _student_cells(content, findings) if content is not None else []
+        readable = content is not None
+    except Unreadable as problem:
+        findings.append(Finding("unreadable notebook", str(problem)))
+        cells, readable = [], False
+    if not readable:
+        return Intake(copy.deepcopy(released), tuple(findings), False)
+    notebook = _merge(cells, released, findings)
+    return Intake(notebook, tuple(findings), True)
+
+
+# ---------------------------------------------------------------- from bytes to plain cells
+
+
+@dataclass
+class _Cell:
+    """What is taken from one cell of a student's notebook."""
+
+    kind: str
+    source: str
+    grade_id: str | None
+    cell_id: str | None
+    attachments: dict[str, dict[str, str]]
+
+
+def _student_cells(content: bytes, findings: list[Finding]) -> list[_Cell]:
+    data = _parse(_decode(content, findings))
+    data = _upgrade(data, findings)
+    raw = data.get("cells")
+    if not isinstance(raw, list):
+        raise Unreadable("The file is JSON, but it holds no list of cells.")
+    if len(raw) > MAX_CELLS:
+        findings.append(
+            Finding("too many cells", f"{len(raw)} cells; only the first {MAX_CELLS} were read.")
+        )
+    cells = [_plain_cell(cell) for cell in raw[:MAX_CELLS]]
+    dropped = cells.count(None)
+    if dropped:
+        findings.append(Finding("malformed cell", f"{dropped} cells are malformed: left out."))
+    return [cell for cell in cells if cell is not None]
+
+
+def _decode(content: bytes, findings: list[Finding]) -> str:
+    """Decode UTF-8; another encoding is read as well as can be, and named."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    detected = json.detect_encoding(content)
+    encoding = "latin-1" if detected.startswith("utf-8") else str(detected)
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as problem:
+        raise Unreadable(f"The file is neither UTF-8 nor {encoding}.") from problem
+    findings.append(Finding("wrong encoding", f"The file is not UTF-8; it was read as {encoding}."))
+    return text
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as problem:
+        where = f"line {problem.lineno}, column {problem.colno}"
+        raise Unreadable(f"The file is not valid JSON ({problem.msg}, {where}).") from problem
+    except RecursionError as problem:
+        raise Unreadable("The file's JSON is nested too deeply.") from problem
+    except (ValueError, MemoryError) as problem:
+        raise Unreadable(f"The file is not valid JSON ({problem}).") from problem
+    if not isinstance(data, dict):
+        raise Unreadable("The file is JSON, but no notebook.")
+    return data
+
+
+def _upgrade(data: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:
+    """Bring a notebook of format 1 to 3 to format 4."""
+    version = data.get("nbformat")
+    if not isinstance(version, int) or version >= 4:
+        return data
+    try:
+        upgraded = nbformat.convert(nbformat.from_dict(data), 4)
+    except Exception as problem:  # any shape of nonsense may come here
+        raise Unreadable(f"The notebook's old format {version} could not be upgraded.") from problem
+    findings.append(Finding("old format", f"Format {version} was upgraded to format 4."))
+    return dict(upgraded)
+
+
+def _plain_cell(cell: Any) -> _Cell | None:
+    """Take the few fields that are used from a cell, or None if they have no sensible form."""
+    if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
+        return None
+    source = cell.get("source", "")
+    if isinstance(source, list) and all(isinstance(line, str) for line in source):
+        source = "".join(source)
+    if not isinstance(source, str) or len(source) > MAX_SOURCE:
+        return None
+    source = source.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be written
+    metadata = cell.get("metadata")
+    known = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    grade_id = known.get("grade_id") if isinstance(known, dict) else None
+    cell_id = cell.get("id")
+    return _Cell(
+        cell["cell_type"],
+        source,
+        grade_id if isinstance(grade_id, str) else None,
+        cell_id if isinstance(cell_id, str) else None,
+        dict(_images(cell.get("attachments"))),
+    )
+
+
+def _images(attachments: Any) -> Iterator[tuple[str, dict[str, str]]]:
+    """Pictures pasted into a written answer, which a person will want to see."""
+    if not isinstance(attachments, dict):
+        return
+    for name, bundle in attachments.items():
+        if isinstance(bundle, dict):
+            kept = {k: v for k, v in bundle.items() if k in _IMAGES and isinstance(v, str)}
+            if kept:
+                yield name, kept
+
+
+# ---------------------------------------------------------------- into the released notebook
+
+
+def _merge(cells: list[_Cell], released: NotebookNode, findings: list[Finding]) -> NotebookNode:
+    """Put answers and own cells into the released notebook, in the released order."""
+    anchors = {c.metadata.nbgrader.grade_id: c for c in released.cells if is_anchor(c)}
+    _recognise(cells, released, anchors)
+    chosen = _choose(cells, anchors, findings)
+    follows: dict[str | None, list[_Cell]] = {None: []}
+    current: str | None = None
+    for index, cell in enumerate(cells):
+        if chosen.get(cell.grade_id or "") == index:
+            current = cell.grade_id
+            follows[current] = []
+        elif _is_own(cell, anchors):
+            follows[current].append(cell)
+    merged = [_own_node(cell) for cell in follows[None]]
+    for grade_id, anchor in anchors.items():
+        answer = cells[chosen[grade_id]] if grade_id in chosen else None
+        merged.append(_anchor_node(anchor, answer, findings))
+        merged.extend(_own_node(cell) for cell in follows.get(grade_id, []))
+    for index, node in enumerate(merged):
+        if not is_anchor(node):
+            node["id"] = f"own-{index}"
+    metadata = copy.deepcopy(released.metadata)
+    return nbformat.from_dict(
+        {"cells": merged, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    )
+
+
+def _recognise(cells: list[_Cell], released: NotebookNode, anchors: dict[str, Any]) -> None:
+    """Forget unknown grade_ids; recognise a cell that lost its metadata by its cell id."""
+    by_id = {anchor["id"]: grade_id for grade_id, anchor in anchors.items() if "id" in anchor}
+    present = {cell.grade_id for cell in cells}
+    for cell in cells:
+        if cell.grade_id not in anchors:
+            grade_id = by_id.get(cell.cell_id or "")
+            cell.grade_id = grade_id if grade_id not in present else None
+
+
+def _is_own(cell: _Cell, anchors: dict[str, NotebookNode]) -> bool:
+    """Whether a cell that is no anchor runs as the student's own.
+
+    A second copy of a test or of an empty answer is dropped; a second answer is kept as code,
+    as it would run in the student's notebook.
+    """
+    anchor = anchors.get(cell.grade_id or "")
+    return anchor is None or (is_solution(anchor) and not _same(cell.source, anchor.source))
+
+
+def _choose(
+    cells: list[_Cell], anchors: dict[str, NotebookNode], findings: list[Finding]
+) -> dict[str, int]:
+    """Pick one cell for each grade_id: the last one that holds an answer."""
+    chosen: dict[str, int] = {}
+    for index, cell in enumerate(cells):
+        if cell.grade_id is None:
+            continue
+        first = cell.grade_id not in chosen
+        if first or is_locked(anchors[cell.grade_id]) or _is_own(cell, anchors):
+            chosen[cell.grade_id] = index
+    counts = Counter(cell.grade_id for cell in cells if cell.grade_id is not None)
+    for grade_id, count in counts.items():
+        if count > 1:
+            kind = "test" if is_locked(anchors[grade_id]) else "answer"
+            findings.append(
+                Finding(
+                    "duplicate cell",
+                    f"The {kind} cell {grade_id!r} is there {count} times; the last one that "
+                    "differs from the empty one counts.",
+                )
+            )
+    return chosen
+
+
+def _same(one: str, other: str) -> bool:
+    """Equal but for line ends and white space at the end of lines."""
+
+    def lines(text: str) -> list[str]:
+        return [line.rstrip() for line in text.strip().splitlines()]
+
+    return lines(one) == lines(other)
+
+
+def _anchor_node(anchor: NotebookNode, cell: _Cell | None, findings: list[Finding]) -> NotebookNode:
+    """The released cell, with the student's answer in it where it asks for one."""
+    node = copy.deepcopy(anchor)
+    grade_id = anchor.metadata.nbgrader.grade_id
+    if cell is None:
+        findings.append(Finding("missing cell", f"Cell {grade_id!r} was deleted; it was put back."))
+        if is_solution(anchor) and not is_grade(anchor) and anchor.cell_type == "code":
+            # The stub would undo an answer that stands in another cell.
+            node["source"] = "# This answer cell was missing from the submission."
+        return node
+    if is_locked(anchor):
+        if not _same(cell.source, anchor.source):
+            kind = "edited test" if is_grade(anchor) else "edited text"
+            findings.append(
+                Finding(kind, f"The locked cell {grade_id!r} was edited; it was restored.")
+            )
+        return node
+    if cell.kind != anchor.cell_type:
+        findings.append(
+            Finding(
+                "changed cell type",
+                f"Cell {grade_id!r} was turned from {anchor.cell_type} into {cell.kind}; "
+                "it was turned back.",
+            )
+        )
+    node["source"] = anchor.source if _same(cell.source, anchor.source) else cell.source
+    if anchor.cell_type == "markdown" and cell.attachments:
+        node["attachments"] = cell.attachments
+    return node
+
+
+def _own_node(cell: _Cell) -> NotebookNode:
+    """A cell of the student's own, without outputs or metadata."""
+    if cell.kind == "code":
+        return nbformat.v4.new_code_cell(cell.source)
+    if cell.kind == "raw":
+        return nbformat.v4.new_raw_cell(cell.source)
+    attached = {"attachments": cell.attachments} if cell.attachments else {}
+    return nbformat.v4.new_markdown_cell(cell.source, **attached)

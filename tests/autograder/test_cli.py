@@ -1,0 +1,101 @@
+import nbformat
+import pytest
+from click.testing import CliRunner
+
+from autograder.cli import main
+
+COMMANDS = ["release", "grade", "feedback", "report", "export", "audit", "check"]
+
+
+@pytest.fixture
+def cli():
+    """Run a command line: its exit code and what it said."""
+
+    def run(*words):
+        result = CliRunner().invoke(main, [str(word) for word in words])
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result.exit_code, result.output
+
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_shows_an_example(command, cli):
+    code, said = cli(command, "--help")
+    assert code == 0
+    assert f"autograder {command} " in said.split("Example:")[1]
+
+
+def test_help_says_what_exit_codes_mean(cli):
+    assert "Exit codes: 0" in cli("--help")[1]
+
+
+def test_release_writes_the_course_and_the_students_copy(cli, tmp_path, fresh_home):
+    words = ["release", "luong", "--course", tmp_path / "course"]
+    words += ["--solutions", fresh_home / "solutions", "--exercises", tmp_path / "exercises"]
+    code, said = cli(*words)
+    assert (code, "Released" in said) == (0, True)
+    assert (tmp_path / "exercises" / "luong.ipynb").is_file()
+    assert "Up to date" in cli(*words)[1]
+
+
+def test_release_without_a_text_names_the_file_and_the_next_step(cli, tmp_path):
+    code, said = cli("release", "luong", "--course", tmp_path, "--solutions", tmp_path)
+    assert code == 2
+    assert "luong.py does not exist" in said
+    assert "--solutions" in said
+
+
+def test_grade_refuses_to_choose_a_sandbox_by_itself(cli, home):
+    code, said = cli("grade", "luong", "--course", home.root)
+    assert code == 2
+    assert "--sandbox none" in said
+    assert "your own rights" in " ".join(said.split())
+
+
+def test_grade_names_an_unknown_sandbox(cli, home, submit):
+    submit("ada", b"1")
+    code, said = cli("grade", "luong", "--course", home.root, "--sandbox", "bubble")
+    assert (code, "No sandbox is called 'bubble'" in said) == (2, True)
+
+
+def test_grade_before_release_says_what_to_run(cli, tmp_path):
+    code, said = cli("grade", "luong", "--course", tmp_path, "--sandbox", "none")
+    assert (code, "autograder release luong" in " ".join(said.split())) == (2, True)
+
+
+def test_grade_shows_each_row_and_fails_softly_when_a_notebook_failed(
+    cli, home, submit, student_notebook
+):
+    submit("ada", student_notebook())
+    words = ["grade", "luong", "--course", home.root, "--sandbox", "none", "--workers", "1"]
+    code, said = cli(*words)
+    assert code == 0
+    assert "ada: 0/" in said
+    submit("bob", b"{")
+    code, said = cli(*words)
+    assert code == 1
+    assert "not valid JSON" in said
+    assert "2 submissions: 1 graded now, 1 unchanged" in said
+
+
+def test_check_tells_a_student_what_is_left_and_leaves_the_file_alone(
+    cli, tmp_path, student_notebook, right
+):
+    path = tmp_path / "luong.ipynb"
+    nbformat.write(student_notebook(general_score=right["general_score"]), path)
+    before = path.read_bytes()
+    code, said = cli("check", path)
+    assert code == 1
+    assert "Not attempted" in said or "not attempted" in said
+    assert path.read_bytes() == before
+    points = float(said.rsplit("\n", 2)[1].split(" of ")[0])
+    assert points > 0
+
+
+def test_check_refuses_a_file_that_is_no_notebook(cli, tmp_path):
+    path = tmp_path / "luong.ipynb"
+    path.write_text("{", encoding="utf-8")
+    code, said = cli("check", path)
+    assert code == 2
+    assert "luong.ipynb" in said

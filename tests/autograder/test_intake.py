@@ -1,0 +1,287 @@
+import json
+import os
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from autograder.assignment import notebook_bytes
+from autograder.intake import MAX_BYTES, MAX_CELLS, collect, rebuild
+
+
+def kinds(intake):
+    return [finding.kind for finding in intake.findings]
+
+
+def sources(notebook, kind="code"):
+    return [cell.source for cell in notebook.cells if cell.cell_type == kind]
+
+
+def cell_of(notebook, grade_id):
+    [cell] = [
+        c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == grade_id
+    ]
+    return cell
+
+
+def position(notebook, grade_id):
+    return notebook.cells.index(cell_of(notebook, grade_id))
+
+
+def test_an_honest_notebook_comes_through_cell_by_cell(student_notebook, released, right):
+    work = student_notebook(**right)
+    work.cells.insert(4, new_code_cell("helper = 1"))
+    intake = rebuild(notebook_bytes(work), released)
+    assert intake.readable
+    assert intake.findings == ()
+    assert [c.source for c in intake.notebook.cells] == [c.source for c in work.cells]
+
+
+def test_the_rebuilt_notebook_is_valid(student_notebook, released, right):
+    intake = rebuild(notebook_bytes(student_notebook(**right)), released)
+    nbformat.validate(intake.notebook)
+
+
+def test_outputs_metadata_and_points_of_the_student_are_dropped(student_notebook, released):
+    work = student_notebook()
+    test = cell_of(work, "check_general_score")
+    test.metadata.nbgrader["points"] = 1000
+    test["outputs"] = [nbformat.v4.new_output("stream", text="full marks")]
+    work.metadata["kernelspec"] = {"name": "evil", "display_name": "evil"}
+    work.cells[3].metadata["tags"] = ["raises-exception"]
+    rebuilt = rebuild(notebook_bytes(work), released).notebook
+    mine, theirs = cell_of(rebuilt, "check_general_score"), cell_of(released, "check_general_score")
+    assert (mine.metadata, mine.outputs) == (theirs.metadata, [])
+    assert rebuilt.metadata == released.metadata
+    assert all("tags" not in cell.metadata for cell in rebuilt.cells)
+
+
+def test_an_edited_test_is_restored_and_named(student_notebook, released):
+    work = student_notebook(check_general_score="12.0", intro="My own title")
+    intake = rebuild(notebook_bytes(work), released)
+    for name in ("check_general_score", "intro"):
+        assert cell_of(intake.notebook, name).source == cell_of(released, name).source
+    assert sorted(kinds(intake)) == ["edited test", "edited text"]
+
+
+def test_a_deleted_test_is_put_back_behind_its_answer(student_notebook, released):
+    work = student_notebook()
+    work.cells.remove(cell_of(work, "check_masked_softmax"))
+    intake = rebuild(notebook_bytes(work), released)
+    notebook = intake.notebook
+    assert kinds(intake) == ["missing cell"]
+    assert position(notebook, "check_masked_softmax") == position(notebook, "masked_softmax") + 1
+
+
+def test_a_deleted_answer_does_not_undo_the_same_function_elsewhere(
+    student_notebook, released, right
+):
+    work = student_notebook()
+    answer = cell_of(work, "general_score")
+    work.cells[work.cells.index(answer)] = new_code_cell(right["general_score"])
+    notebook = rebuild(notebook_bytes(work), released).notebook
+    assert right["general_score"] in sources(notebook)
+    assert cell_of(notebook, "general_score").source.startswith("#")
+
+
+def test_a_cell_that_lost_its_metadata_is_known_by_its_id(student_notebook, released, right):
+    work = student_notebook(**right)
+    cell_of(work, "general_score").metadata = {}
+    intake = rebuild(notebook_bytes(work), released)
+    assert intake.findings == ()
+    assert cell_of(intake.notebook, "general_score").source == right["general_score"]
+
+
+def test_of_two_answers_the_last_counts_and_both_run(student_notebook, released):
+    work = student_notebook(general_score="first = 1")
+    twin = new_code_cell("second = 2", metadata=cell_of(work, "general_score").metadata)
+    work.cells.insert(position(work, "general_score") + 1, twin)
+    intake = rebuild(notebook_bytes(work), released)
+    assert kinds(intake) == ["duplicate cell"]
+    assert "'general_score'" in intake.findings[0].message
+    assert cell_of(intake.notebook, "general_score").source == "second = 2"
+    assert sources(intake.notebook).index("first = 1") < sources(intake.notebook).index(
+        "second = 2"
+    )
+
+
+def test_an_empty_copy_does_not_take_the_place_of_an_answer(student_notebook, released, right):
+    work = student_notebook(**right)
+    stub = cell_of(released, "general_score")
+    twin = new_code_cell(stub.source, metadata=stub.metadata)
+    work.cells.insert(position(work, "general_score") + 1, twin)
+    notebook = rebuild(notebook_bytes(work), released).notebook
+    assert cell_of(notebook, "general_score").source == right["general_score"]
+    assert stub.source not in sources(notebook)
+
+
+def test_a_doubled_test_cell_is_there_once(student_notebook, released):
+    work = student_notebook()
+    test = cell_of(work, "check_general_score")
+    work.cells.append(new_code_cell(test.source, metadata=test.metadata))
+    intake = rebuild(notebook_bytes(work), released)
+    assert kinds(intake) == ["duplicate cell"]
+    assert sources(intake.notebook).count(test.source) == 1
+
+
+def test_an_answer_turned_into_text_is_turned_back(student_notebook, released, right):
+    work = student_notebook()
+    index = position(work, "general_score")
+    work.cells[index] = new_markdown_cell(
+        right["general_score"], metadata=work.cells[index].metadata
+    )
+    intake = rebuild(notebook_bytes(work), released)
+    cell = cell_of(intake.notebook, "general_score")
+    assert (cell.cell_type, cell.source) == ("code", right["general_score"])
+    assert kinds(intake) == ["changed cell type"]
+
+
+def test_a_picture_in_a_written_answer_is_kept_and_a_script_is_not(student_notebook, released):
+    work = student_notebook(why_masks="![](a.png)")
+    cell_of(work, "why_masks")["attachments"] = {
+        "a.png": {"image/png": "aGk=", "text/html": "<script>"}
+    }
+    notebook = rebuild(notebook_bytes(work), released).notebook
+    assert cell_of(notebook, "why_masks")["attachments"] == {"a.png": {"image/png": "aGk="}}
+
+
+UNREADABLE = {
+    "invalid JSON": b'{"cells": [}',
+    "an empty file": b"",
+    "no notebook": b'["a list"]',
+    "no cells": b"{}",
+    "cells of another kind": b'{"cells": 7, "nbformat": 4}',
+    "deep nesting": b"[" * 200_000,
+    "deep cells": b'{"cells":' + b"[" * 100_000,
+    "binary": bytes(range(256)) * 10,
+    "old nonsense": b'{"nbformat": 3, "worksheets": 5}',
+    "a long number": b'{"cells": ' + b"9" * 10_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_an_unreadable_file_gives_the_release_and_a_finding(content, released):
+    intake = rebuild(content, released)
+    assert not intake.readable
+    assert kinds(intake)[-1] == "unreadable notebook"
+    assert intake.notebook == released
+
+
+HOSTILE_CELLS = [
+    None,
+    7,
+    {"cell_type": "code"},
+    {"cell_type": "widget", "source": "x"},
+    {"cell_type": "code", "source": 3},
+    {"cell_type": "code", "source": ["a", 4]},
+    {"cell_type": "code", "source": "a", "metadata": "text"},
+    {"cell_type": "code", "source": "a", "metadata": {"nbgrader": [1]}},
+    {"cell_type": "code", "source": "a", "metadata": {"nbgrader": {"grade_id": {"a": 1}}}},
+    {"cell_type": "markdown", "source": "a", "attachments": {"a": 3}},
+    {"cell_type": "code", "source": "\ud800", "id": 12},
+    {"cell_type": "code", "source": "x" * (2**20 + 1)},
+]
+
+
+@pytest.mark.parametrize("cell", HOSTILE_CELLS, ids=range(len(HOSTILE_CELLS)))
+def test_a_malformed_cell_never_spoils_the_others(cell, student_notebook, released, right):
+    data = json.loads(notebook_bytes(student_notebook(**right)))
+    data["cells"].insert(2, cell)
+    intake = rebuild(json.dumps(data).encode(), released)
+    assert intake.readable
+    assert cell_of(intake.notebook, "general_score").source == right["general_score"]
+    nbformat.validate(intake.notebook)
+    notebook_bytes(intake.notebook)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
+def test_another_encoding_is_read(encoding, student_notebook, released, right):
+    text = notebook_bytes(student_notebook(**right, why_masks="Müller")).decode()
+    intake = rebuild(text.encode(encoding), released)
+    assert cell_of(intake.notebook, "general_score").source == right["general_score"]
+    assert cell_of(intake.notebook, "why_masks").source == "Müller"
+    assert kinds(intake) == ([] if encoding == "utf-8-sig" else ["wrong encoding"])
+
+
+def test_an_old_notebook_format_is_upgraded(student_notebook, released, right):
+    old = nbformat.convert(student_notebook(**right), 3)
+    intake = rebuild(json.dumps(old).encode(), released)
+    assert cell_of(intake.notebook, "general_score").source == right["general_score"]
+    assert kinds(intake) == ["old format"]
+
+
+def test_cells_beyond_the_limit_are_left_out(student_notebook, released):
+    work = student_notebook()
+    work.cells += [new_code_cell("x = 1") for _ in range(MAX_CELLS)]
+    intake = rebuild(notebook_bytes(work), released)
+    assert len(intake.notebook.cells) == MAX_CELLS
+    assert kinds(intake) == ["too many cells"]
+
+
+# ------------------------------------------------------------------ files and folders
+
+
+def folder(tmp_path):
+    target = tmp_path / "submitted" / "ada" / "luong"
+    target.mkdir(parents=True)
+    return target
+
+
+def test_a_plain_file_is_collected(tmp_path):
+    home = folder(tmp_path)
+    (home / "luong.ipynb").write_bytes(b"{}")
+    found = collect(home, "luong")
+    assert (found.student, found.content, found.findings) == ("ada", b"{}", ())
+
+
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "gradebook.db").write_bytes(b"secret")
+    home = folder(tmp_path)
+    (home / "luong.ipynb").symlink_to(tmp_path / "gradebook.db")
+    found = collect(home, "luong")
+    assert found.content is None
+    assert "symbolic link" in found.findings[0].message
+
+
+def test_a_linked_folder_is_not_followed(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "luong.ipynb").write_bytes(b"{}")
+    (tmp_path / "submitted" / "ada").mkdir(parents=True)
+    (tmp_path / "submitted" / "ada" / "luong").symlink_to(elsewhere)
+    assert collect(tmp_path / "submitted" / "ada" / "luong", "luong").content is None
+
+
+def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
+    home = folder(tmp_path)
+    os.mkfifo(home / "luong.ipynb")
+    found = collect(home, "luong")
+    assert found.content is None
+    assert "no regular file" in found.findings[0].message
+
+
+def test_a_huge_file_is_refused(tmp_path):
+    home = folder(tmp_path)
+    with (home / "luong.ipynb").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    found = collect(home, "luong")
+    assert found.content is None
+    assert "MiB" in found.findings[0].message
+
+
+def test_a_renamed_notebook_is_taken_and_named(tmp_path):
+    home = folder(tmp_path)
+    (home / "luong (1).ipynb").write_bytes(b"{}")
+    found = collect(home, "luong")
+    assert found.content == b"{}"
+    assert found.findings[0].kind == "renamed notebook"
+
+
+@pytest.mark.parametrize("names", [(), ("a.ipynb", "b.ipynb")])
+def test_no_notebook_or_a_choice_of_two_is_named(names, tmp_path):
+    home = folder(tmp_path)
+    for name in names:
+        (home / name).write_bytes(b"{}")
+    found = collect(home, "luong")
+    assert found.content is None
+    assert all(name in found.findings[0].message for name in names or ("no notebook",))
