@@ -1,0 +1,157 @@
+"""Compare answers with the oracle's, and say in words what is off without giving it away."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autograder.checks.cases import Answer, Case, tensors_in
+
+# Relative to the largest expected number: room for another order of summation, no more.
+TOLERANCE = {
+    torch.float64: 1e-7,
+    torch.float32: 1e-4,
+    torch.float16: 1.5e-2,
+    torch.bfloat16: 6e-2,
+}
+
+
+def equals_oracle(
+    cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+) -> str | None:
+    """Whether all values equal the oracle's; the answer's own dtype is not looked at."""
+    for case, answer, wanted in zip(cases, answers, expected, strict=True):
+        problem = difference(answer.value, wanted.value, tolerance(case))
+        if problem:
+            return at(case, problem)
+    return None
+
+
+def tolerance(case: Case) -> float:
+    """The tolerance for a case: that of its coarsest floating input."""
+    dtypes = {t.dtype for t in tensors_in((case.args, case.kwargs)) if t.is_floating_point()}
+    return max((TOLERANCE[dtype] for dtype in dtypes), default=TOLERANCE[torch.float64])
+
+
+def at(case: Case, problem: str) -> str:
+    """A problem, with the case it was seen at."""
+    return f"{problem} ({case.label})" if case.label else problem
+
+
+def misfit(value: Any, wanted: Any, what: str = "your result") -> str | None:
+    """What is wrong with a value's kind or shape, or None: values are not looked at.
+
+    >>> misfit(torch.zeros(2, 5, 3), torch.zeros(2, 3, 5))
+    'your result has shape (2, 5, 3); wanted (2, 3, 5)'
+    """
+    if type(wanted) is Tensor:
+        if type(value) is not Tensor:
+            return f"{what} is {kind_of(value)}; wanted a torch.Tensor"
+        if value.shape != wanted.shape:
+            return f"{what} has shape {tuple(value.shape)}; wanted {tuple(wanted.shape)}"
+        return None
+    if type(wanted) is tuple:
+        if type(value) not in (tuple, list) or len(value) != len(wanted):
+            return f"{what} is {kind_of(value)}; wanted a tuple of {len(wanted)}"
+        parts = ("first", "second", "third", "fourth", "fifth")
+        for part, item, one in zip(parts, value, wanted, strict=False):
+            problem = misfit(item, one, f"the {part} thing you return")
+            if problem:
+                return problem
+        return None
+    return None if _is_number(value) else f"{what} is {kind_of(value)}; wanted a number"
+
+
+def kind_of(value: Any) -> str:
+    """A value's kind in words.
+
+    >>> kind_of([1, 2]), kind_of(None)
+    ('a list of 2', 'None (is a return missing?)')
+    """
+    if value is None:
+        return "None (is a return missing?)"
+    if type(value) in (tuple, list):
+        return f"a {type(value).__name__} of {len(value)}"
+    if type(value) is Tensor:
+        return f"a tensor of shape {tuple(value.shape)}"
+    if type(value) is np.ndarray:
+        return "a NumPy array (torch.from_numpy would make it a tensor)"
+    article = "an" if type(value).__name__[0] in "aeiou" else "a"
+    return f"{article} {type(value).__name__}"
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) or (
+        type(value) is Tensor and value.dim() == 0 and value.dtype != torch.bool
+    )
+
+
+def numbers(value: Any) -> Tensor:
+    """All numbers of a fitting value, as one flat float64 tensor."""
+    if type(value) in (tuple, list):
+        return torch.cat([numbers(item) for item in value])
+    return torch.as_tensor(value, dtype=torch.float64).flatten()
+
+
+def difference(value: Any, wanted: Any, allowed: float) -> str | None:
+    """What tells two values apart by more than ``allowed`` of the largest wanted number."""
+    problem = misfit(value, wanted)
+    if problem:
+        return problem
+    got, want = numbers(value), numbers(wanted)
+    if torch.equal(got, want):
+        return None
+    bad = int((~torch.isfinite(got) & torch.isfinite(want)).sum())
+    if bad:
+        kind = "NaN" if bool(got.isnan().any()) else "infinite"
+        return f"{bad} of {got.numel()} values are {kind}"
+    scale = max(1.0, float(want[torch.isfinite(want)].abs().max()))
+    gap = (got - want).abs()
+    off = ~(gap <= allowed * scale) & (got != want)
+    if not bool(off.any()):
+        return None
+    largest = float(gap[torch.isfinite(gap)].max())
+    return f"{int(off.sum())} of {off.numel()} values differ, by up to {largest:.2g}"
+
+
+def same_answer(case: Case, one: Answer, other: Answer) -> bool:
+    """Whether two answers agree: values with their NaNs, gradients, kind of error."""
+    if one.error is not None or other.error is not None:
+        return _error_kind(one) == _error_kind(other)
+    return (
+        one.changed == other.changed
+        and _same_value(one.value, other.value, tolerance(case))
+        and _same_grads(one.grads, other.grads, tolerance(case))
+    )
+
+
+def _error_kind(answer: Answer) -> str | None:
+    return None if answer.error is None else answer.error.split(":")[0]
+
+
+def _same_value(one: Any, other: Any, allowed: float) -> bool:
+    if misfit(one, other) or misfit(other, one):
+        return False
+    if [t.dtype for t in tensors_in(one)] != [t.dtype for t in tensors_in(other)]:
+        return False
+    a, b = numbers(one), numbers(other)
+    finite = torch.isfinite(b)
+    if not torch.equal(torch.isfinite(a), finite) or not torch.equal(a.isnan(), b.isnan()):
+        return False
+    if not bool(finite.any()):
+        return True
+    scale = max(1.0, float(b[finite].abs().max()))
+    return bool(((a - b)[finite].abs() <= allowed * scale).all())
+
+
+def _same_grads(
+    one: tuple[Tensor | None, ...] | None, other: tuple[Tensor | None, ...] | None, allowed: float
+) -> bool:
+    if one is None or other is None:
+        return one is other
+    if [g is None for g in one] != [g is None for g in other]:
+        return False
+    pairs = zip(one, other, strict=True)
+    return all(g is None or _same_value(g, h, 10 * allowed) for g, h in pairs)

@@ -1,0 +1,83 @@
+"""Show a verdict: as text, and as a small accessible HTML block for light and dark notebooks."""
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autograder.checks.judge import CheckResult, Verdict
+
+_STATUS = {
+    "correct": "correct",
+    "partial": "partly right",
+    "wrong": "not right yet",
+    "not attempted": "not attempted",
+    "error": "could not be run",
+}
+
+
+def as_text(verdict: "Verdict") -> str:
+    """A verdict as lines of text."""
+    lines = [_headline(verdict)]
+    if verdict.status != "not attempted":
+        width = max((len(c.name) for c in verdict.checks), default=0)
+        lines += [_check_line(check, width) for check in verdict.checks]
+    if verdict.status != "correct":
+        lines += ["", _hint(verdict)]
+    return "\n".join(lines)
+
+
+def _headline(verdict: "Verdict") -> str:
+    points = f"{_number(verdict.points)} of {_number(verdict.max_points)} points"
+    return f"{verdict.exercise}: {_STATUS[verdict.status]}, {points}"
+
+
+def _check_line(check: "CheckResult", width: int) -> str:
+    line = f"  {'✓' if check.passed else '✗'} {check.name:<{width}}  {_earned(check)}"
+    return line if check.passed or not check.message else f"{line}\n      {check.message}"
+
+
+def _earned(check: "CheckResult") -> str:
+    return f"{_number(check.weight if check.passed else 0)}/{_number(check.weight)}"
+
+
+def _number(value: float) -> str:
+    """
+    >>> _number(12.0), _number(2.3333)
+    ('12', '2.33')
+    """
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _hint(verdict: "Verdict") -> str:
+    return f"Hint: {verdict.message}" if verdict.misconception else verdict.message
+
+
+def as_html(verdict: "Verdict") -> str:
+    """A verdict as HTML: inherits the page's colours, escapes everything, asks for nothing."""
+    rows = "".join(_row(check) for check in verdict.checks)
+    table = (
+        f'<table style="border-collapse:collapse;margin:.4em 0;color:inherit">'
+        f"<caption style='position:absolute;clip-path:inset(50%)'>Checks</caption><thead><tr>"
+        f'<th scope="col" style="{_CELL}">Result</th><th scope="col" style="{_CELL}">Property</th>'
+        f'<th scope="col" style="{_CELL}">Points</th></tr></thead><tbody>{rows}</tbody></table>'
+    )
+    hint = "" if verdict.status == "correct" else f"<p>{escape(_hint(verdict))}</p>"
+    body = hint if verdict.status == "not attempted" else table + hint
+    edge = "#009e73" if verdict.status == "correct" else "#d55e00"
+    return (
+        f'<section aria-label="Verdict on {escape(verdict.exercise, quote=True)}" style="'
+        f"border-left:.3em solid {edge};padding:.1em .8em;color:inherit;position:relative;"
+        f'background:transparent"><p><strong>{escape(_headline(verdict))}</strong></p>'
+        f"{body}</section>"
+    )
+
+
+_CELL = "text-align:left;padding:.15em .8em .15em 0;vertical-align:top;background:transparent"
+
+
+def _row(check: "CheckResult") -> str:
+    mark = "✓ passed" if check.passed else "✗ failed"
+    message = "" if check.passed or not check.message else f"<br><em>{escape(check.message)}</em>"
+    cells = (mark, escape(check.name) + message, _earned(check))
+    row = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells)
+    return f'<tr style="background:transparent">{row}</tr>'

@@ -1,0 +1,195 @@
+"""Properties that checks hold answers to, beyond equal values.
+
+No property can be had with a stub or a constant: where one alone could, ``resembling`` asks that
+the values follow the right ones, too.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.checks.cases import Answer, Case, floating_tensors, tensors_in
+from autograder.checks.compare import at, difference, numbers, tolerance
+from autograder.checks.spec import Holds
+
+Pick = Callable[[Any], Any]
+
+
+def _whole(value: Any) -> Any:
+    return value
+
+
+def all_of(*properties: Holds) -> Holds:
+    """Holds when all do; says what the first that does not says."""
+
+    def holds(
+        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+    ) -> str | None:
+        complaints = (one(cases, answers, expected) for one in properties)
+        return next((complaint for complaint in complaints if complaint), None)
+
+    return holds
+
+
+def resembling(*properties: Holds, pick: Pick = _whole) -> Holds:
+    """The properties, for values that rise and fall with the right ones."""
+
+    def follows(
+        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+    ) -> str | None:
+        got = torch.cat([numbers(pick(answer.value)) for answer in answers])
+        want = torch.cat([numbers(pick(wanted.value)) for wanted in expected])
+        # Whether an empty row is NaN is for another check to say.
+        known = torch.isfinite(got)
+        if int(known.sum()) < 2 or _correlation(got[known], want[known]) < 0.9:
+            return "the values are too far from the right ones for this to count"
+        return None
+
+    return all_of(*properties, follows)
+
+
+def _correlation(a: Tensor, b: Tensor) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    norm = float(a.norm() * b.norm())
+    return float(a @ b) / norm if norm else 0.0
+
+
+def equals(pick: Pick = _whole, slack: float = 1.0) -> Holds:
+    """A part of each value equals the oracle's, within ``slack`` times the usual tolerance."""
+
+    def holds(
+        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+    ) -> str | None:
+        for case, answer, wanted in zip(cases, answers, expected, strict=True):
+            allowed = slack * tolerance(case)
+            problem = difference(pick(answer.value), pick(wanted.value), allowed)
+            if problem:
+                return at(case, problem)
+        return None
+
+    return holds
+
+
+def rows_sum_like_oracle(pick: Pick = _whole) -> Holds:
+    """Each row's sum equals the oracle's: 1 for weights that are normalised."""
+
+    def holds(
+        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+    ) -> str | None:
+        for case, answer, wanted in zip(cases, answers, expected, strict=True):
+            got = pick(answer.value).double().sum(-1).flatten()
+            want = pick(wanted.value).sum(-1).flatten()
+            off = ~((got - want).abs() <= 10 * tolerance(case))
+            if bool(off.any()):
+                row = int(off.nonzero()[0])
+                return at(case, f"a row sums to {float(got[row]):.4g}, not {float(want[row]):.4g}")
+        return None
+
+    return holds
+
+
+def zero_where_oracle_is(pick: Pick = _whole) -> Holds:
+    """Where the oracle's weight is 0, the answer is exactly 0."""
+
+    def holds(
+        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+    ) -> str | None:
+        for case, answer, wanted in zip(cases, answers, expected, strict=True):
+            value = pick(answer.value)
+            stray = (pick(wanted.value) == 0) & (value != 0)
+            if bool(stray.any()):
+                return at(
+                    case,
+                    f"{int(stray.sum())} cells that must be exactly 0 are not, "
+                    f"e.g. one is {float(value[stray][0]):.3g}",
+                )
+        return None
+
+    return holds
+
+
+def bounded(limit: Callable[[Case], float]) -> Holds:
+    """No value is larger than ``limit(case)``."""
+
+    def holds(
+        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+    ) -> str | None:
+        for case, answer in zip(cases, answers, strict=True):
+            largest = float(numbers(answer.value).abs().max())
+            allowed = limit(case)
+            if not largest <= allowed * (1 + tolerance(case)):
+                return at(case, f"a value of {largest:.4g}; none can exceed {allowed:.4g}")
+        return None
+
+    return holds
+
+
+def inputs_unchanged(
+    cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+) -> str | None:
+    """No argument was modified in place."""
+    for case, answer in zip(cases, answers, strict=True):
+        if answer.changed:
+            return at(case, "an argument was modified in place")
+    return None
+
+
+def dtype_kept(
+    cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+) -> str | None:
+    """Floating results have the dtype of the floating inputs."""
+    for case, answer in zip(cases, answers, strict=True):
+        wanted = floating_tensors(case)[0].dtype
+        for tensor in tensors_in(answer.value):
+            if tensor.dtype != wanted:
+                return at(case, f"{wanted} goes in, {tensor.dtype} comes out".replace("torch.", ""))
+    return None
+
+
+def boolean(
+    cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+) -> str | None:
+    """The result is a boolean tensor."""
+    for case, answer in zip(cases, answers, strict=True):
+        if answer.value.dtype != torch.bool:
+            return at(case, f"your mask has dtype {answer.value.dtype}; wanted torch.bool")
+    return None
+
+
+def gradients_equal(
+    cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+) -> str | None:
+    """The gradients of all floating inputs are finite and equal the oracle's."""
+    for case, answer, wanted in zip(cases, answers, expected, strict=True):
+        got, want = answer.grads or (), wanted.grads or ()
+        if len(got) != len(want):
+            return at(case, "no gradients came back")
+        if all(g is None for g in got):
+            return at(case, "no gradient reaches the inputs: the result is cut off from them")
+        for g, w, tensor in zip(got, want, floating_tensors(case), strict=True):
+            zero = torch.zeros_like(tensor)
+            shape = tuple(tensor.shape)
+            problem = difference(
+                zero if g is None else g, zero if w is None else w, 10 * tolerance(case)
+            )
+            if problem:
+                return at(case, f"in the gradient of the input of shape {shape} {problem}")
+    return None
+
+
+def agrees_with_first(part: Callable[[Any, Any], Any]) -> Holds:
+    """Every answer's ``part(value, first value)`` equals the first answer of its dtype."""
+
+    def holds(
+        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+    ) -> str | None:
+        first = answers[0].value
+        for case, answer in zip(cases[1:], answers[1:], strict=True):
+            problem = difference(part(answer.value, first), first, tolerance(case))
+            if problem:
+                return at(case, f"{problem} from the same sentences without it")
+        return None
+
+    return holds

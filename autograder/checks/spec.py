@@ -1,0 +1,126 @@
+"""What a unit's spec is made of: units, exercises, checks, misconceptions."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autograder.checks.cases import Answer, Case
+from autograder.checks.compare import equals_oracle
+
+__all__ = [
+    "Answer",
+    "Case",
+    "Check",
+    "Exercise",
+    "Misconception",
+    "Unit",
+    "UnknownName",
+    "draw_cases",
+    "find_exercise",
+    "load_unit",
+]
+
+Holds = Callable[[Sequence[Case], Sequence[Answer], Sequence[Answer]], str | None]
+
+
+class UnknownName(ValueError):
+    """A unit or an exercise that does not exist; the message lists those that do."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One property that an exercise is held to.
+
+    ``name`` reads as the property, ``weight`` is its share of the points, ``cases`` draws the
+    inputs. ``holds`` gets the cases, the student's answers and the oracle's, and says what is
+    wrong, or None; it sees only answers without an error whose shapes fit.
+    """
+
+    name: str
+    weight: float
+    cases: Callable[[np.random.Generator], list[Case]]
+    holds: Holds = equals_oracle
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A plausible wrong implementation, what the class report calls it, and a hint that leads."""
+
+    name: str
+    title: str
+    function: Callable[..., Any]
+    hint: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One graded function and everything that judges it.
+
+    ``solutions`` are right implementations in other styles; ``forbidden`` are dotted names of
+    libraries that would give the exercise away.
+    """
+
+    name: str
+    title: str
+    points: float
+    oracle: Callable[..., Any]
+    checks: tuple[Check, ...]
+    misconceptions: tuple[Misconception, ...] = ()
+    solutions: tuple[Callable[..., Any], ...] = ()
+    forbidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The exercises of one assignment."""
+
+    name: str
+    title: str
+    exercises: tuple[Exercise, ...]
+
+
+def load_unit(name: str) -> Unit:
+    """Load the spec of a unit from ``autograder.specs``.
+
+    Raises:
+        UnknownName: there is no such unit; the message lists the known ones.
+
+    >>> load_unit("luong").exercises[0].name
+    'masked_softmax'
+    """
+    from autograder import specs
+
+    known = sorted(module.name for module in pkgutil.iter_modules(specs.__path__))
+    if name not in known:
+        raise UnknownName(f"There is no unit {name!r}; known units: {', '.join(known)}.")
+    unit: Unit = importlib.import_module(f"autograder.specs.{name}").UNIT
+    return unit
+
+
+def find_exercise(address: str) -> Exercise:
+    """Look up "unit/exercise".
+
+    Raises:
+        UnknownName: no such unit or exercise; the message lists the known ones.
+    """
+    if type(address) is not str or address.count("/") != 1:
+        raise UnknownName(f'{address!r} names no exercise; wanted "unit/exercise".')
+    unit_name, name = address.split("/")
+    exercises = {e.name: e for e in load_unit(unit_name).exercises}
+    if name not in exercises:
+        raise UnknownName(
+            f"Unit {unit_name!r} has no exercise {name!r}; it has {', '.join(exercises)}."
+        )
+    return exercises[name]
+
+
+def draw_cases(exercise: Exercise, seed: int) -> list[list[Case]]:
+    """Draw the cases of every check; the same seed (any whole number ≥ 0) gives the same cases."""
+    return [
+        check.cases(np.random.default_rng([seed, index]))
+        for index, check in enumerate(exercise.checks)
+    ]
