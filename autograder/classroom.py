@@ -6,16 +6,18 @@ import multiprocessing
 import os
 import secrets
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import nbformat
+from sqlalchemy.exc import SQLAlchemyError
 
 import attention_lib
 import autograder
@@ -25,7 +27,7 @@ from autograder.execute import Limits, provisioner_name
 from autograder.gradebook import GradebookWriter, open_gradebook, timestamp_of
 from autograder.grading import Graded, Job, grade_submission, ungraded
 from autograder.intake import Submission, collect
-from autograder.results import ClassResult, SubmissionResult, read_submission, write_json
+from autograder.results import ClassResult, Finding, SubmissionResult, read_submission, write_json
 
 Progress = Callable[[SubmissionResult, bool], None]
 _SHAPES_RESULTS = (
@@ -43,25 +45,43 @@ _VERSIONS = ("torch", "numpy", "nbgrader", "nbformat", "ipykernel", "jupyter_cli
 
 @dataclass(frozen=True)
 class Arrival:
-    """A submission as found in the course: its content, its time and its folder."""
+    """A submission as found in the course: what was handed in, and when."""
 
     submission: Submission
     timestamp: str | None
 
 
-def submissions(course: Course, assignment: str) -> list[Arrival]:
-    """Find every student who has a folder for the assignment, in order."""
-    arrivals = []
+def students(course: Course, assignment: str) -> list[str]:
+    """The students who have a folder for the assignment, in order.
+
+    Raises:
+        AssignmentError: there is none, or a folder's name cannot be written down.
+    """
+    names = []
     for folder in sorted((course.root / "submitted").glob("*/")):
-        target = folder / assignment
-        if folder.name.startswith(".") or not os.path.lexists(target):
+        if folder.name.startswith(".") or not os.path.lexists(folder / assignment):
             continue
-        submission = collect(target, assignment)
-        timestamp, problem = timestamp_of(target)
-        if problem is not None:
-            submission = replace(submission, findings=(*submission.findings, problem))
-        arrivals.append(Arrival(submission, timestamp))
-    return arrivals
+        if not folder.name.isprintable():
+            raise AssignmentError(
+                f"The folder {str(folder)!r} has a name that is no readable text: rename it."
+            )
+        names.append(folder.name)
+    if not names:
+        raise AssignmentError(
+            f"{course.root / 'submitted'} holds no submission of {assignment!r}: put each "
+            f"notebook at submitted/<student>/{assignment}/{assignment}.ipynb."
+        )
+    return names
+
+
+def arrival(course: Course, assignment: str, student: str) -> Arrival:
+    """Read what a student handed in; never raises for what it holds."""
+    folder = course.submitted(student, assignment)
+    submission = collect(folder, assignment)
+    timestamp, problem = timestamp_of(folder)
+    if problem is not None:
+        submission = replace(submission, findings=(*submission.findings, problem))
+    return Arrival(submission, timestamp)
 
 
 def grade_class(
@@ -83,40 +103,105 @@ def grade_class(
         ValueError: no sandbox of that name.
     """
     provisioner_name(sandbox)
-    limits = limits or Limits()
     released = _released(course, assignment)
-    arrivals = submissions(course, assignment)
-    if not arrivals:
-        raise AssignmentError(
-            f"{course.root / 'submitted'} holds no submission of {assignment!r}: put each "
-            f"notebook at submitted/<student>/{assignment}/{assignment}.ipynb."
-        )
-    secret = course_secret(course)
-    circumstances = _digest(released, sandbox, repr(limits), secret.hex(), environment_digest())
-    results: dict[str, SubmissionResult] = {}
-    jobs: list[Job] = []
-    times = {arrival.submission.student: arrival.timestamp for arrival in arrivals}
+    names = students(course, assignment)
+    circumstances = Circumstances(
+        assignment, released, course_secret(course), sandbox, limits or Limits()
+    )
     with open_gradebook(course, assignment) as gradebook:
-        for arrival in arrivals:
-            student = arrival.submission.student
-            job = Job(
-                arrival.submission, assignment, released, secret, sandbox, limits,
-                _key(arrival, circumstances),
-            )  # fmt: skip
-            known = _known(result_file(course, assignment, student), job.key)
-            if known is not None and gradebook.has(student):
-                results[student] = known
-                progress(known, True)
+        run = _Run(course, circumstances, gradebook, progress)
+        for graded, sound in grade_jobs(run.jobs(names), workers):
+            run.record(graded, sound)
+    _forget_others(course, assignment, set(names))
+    results = tuple(run.results[name] for name in names)
+    now = datetime.now(UTC).isoformat("T", "seconds")
+    return ClassResult(assignment, load_unit(assignment).title, results, now)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What all submissions of a run have in common."""
+
+    assignment: str
+    released: str
+    secret: bytes
+    sandbox: str
+    limits: Limits
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes with anything, outside a submission, that its result depends on."""
+        limits = repr(self.limits)
+        return _digest(self.released, self.sandbox, limits, self.secret.hex(), environment_digest())
+
+    def job(self, found: Arrival) -> Job:
+        """The job of grading one submission."""
+        return Job(
+            submission=found.submission,
+            assignment=self.assignment,
+            released=self.released,
+            secret=self.secret,
+            sandbox=self.sandbox,
+            limits=self.limits,
+            key=_key(found, self.digest),
+        )
+
+
+class _Run:
+    """One run over a class: which jobs there are, and where their results go."""
+
+    def __init__(
+        self,
+        course: Course,
+        circumstances: Circumstances,
+        gradebook: GradebookWriter,
+        progress: Progress,
+    ):
+        self._course = course
+        self._circumstances = circumstances
+        self._gradebook = gradebook
+        self._progress = progress
+        self.results: dict[str, SubmissionResult] = {}
+
+    def jobs(self, names: Iterable[str]) -> Iterator[Job]:
+        """Read submissions one by one, as they are asked for; unchanged ones are taken over."""
+        for name in names:
+            job = self._circumstances.job(
+                arrival(self._course, self._circumstances.assignment, name)
+            )
+            known = _known(result_file(self._course, job.assignment, name), job.key)
+            if known is None or not self._gradebook.has(name):
+                yield job
             else:
-                jobs.append(job)
-        for graded, sound in grade_jobs(jobs, workers):
-            student = graded.result.student
-            results[student] = _record(course, gradebook, graded, times[student], sound)
-            progress(results[student], False)
-    _forget_others(course, assignment, set(results))
-    unit = load_unit(assignment)
-    ordered = tuple(results[a.submission.student] for a in arrivals)
-    return ClassResult(assignment, unit.title, ordered, datetime.now(UTC).isoformat("T", "seconds"))
+                self.results[name] = known
+                self._progress(known, True)
+
+    def record(self, graded: Graded, sound: bool) -> None:
+        """Store the notebook, then the marks, then the result, which says that all is there.
+
+        What the grader failed on stays out of the gradebook and gets no key: the next run tries
+        again.
+        """
+        result = graded.result
+        timestamp, _ = timestamp_of(self._course.submitted(result.student, result.assignment))
+        try:
+            if sound:
+                self._gradebook.record(result.student, graded.notebook, timestamp)
+        except (SQLAlchemyError, OSError) as problem:
+            message = f"The marks could not be stored ({problem}); grade again to try once more."
+            finding = Finding("not recorded", message)
+            result = replace(
+                result,
+                status="problems",
+                reason=f"{message} {result.reason}",
+                findings=(*result.findings, finding),
+            )
+            sound = False
+        if not sound:
+            result = replace(result, key="")
+        write_json(result_file(self._course, result.assignment, result.student), result)
+        self.results[result.student] = result
+        self._progress(result, False)
 
 
 def result_file(course: Course, assignment: str, student: str) -> Path:
@@ -134,23 +219,6 @@ def _released(course: Course, assignment: str) -> str:
     text = path.read_text(encoding="utf-8")
     graded_exercises(nbformat.reads(text, as_version=4))
     return text
-
-
-def _record(
-    course: Course, gradebook: GradebookWriter, graded: Graded, timestamp: str | None, sound: bool
-) -> SubmissionResult:
-    """Store the notebook, then the marks, then the result: the last one says that all is there.
-
-    When the grader itself failed, nothing goes into the gradebook and the result gets no key, so
-    that the next run tries again.
-    """
-    result = graded.result
-    if sound:
-        gradebook.record(result.student, graded.notebook, timestamp)
-    else:
-        result = replace(result, key="")
-    write_json(result_file(course, result.assignment, result.student), result)
-    return result
 
 
 def _known(path: Path, key: str) -> SubmissionResult | None:
@@ -196,8 +264,8 @@ def environment_digest() -> str:
     return digest.hexdigest()
 
 
-def _key(arrival: Arrival, circumstances: str) -> str:
-    submission = arrival.submission
+def _key(found: Arrival, circumstances: str) -> str:
+    submission = found.submission
     content = b"" if submission.content is None else submission.content
     findings = json.dumps([[f.kind, f.message] for f in submission.findings])
     return _digest(
@@ -205,7 +273,7 @@ def _key(arrival: Arrival, circumstances: str) -> str:
         submission.student,
         hashlib.sha256(content).hexdigest(),
         findings,
-        str(arrival.timestamp),
+        str(found.timestamp),
     )
 
 
@@ -216,40 +284,43 @@ def _digest(*parts: str) -> str:
 # ---------------------------------------------------------------- many processes
 
 
-def grade_jobs(jobs: Iterable[Job], workers: int) -> Iterator[tuple[Graded, bool]]:
+def grade_jobs(jobs: Iterator[Job], workers: int) -> Iterator[tuple[Graded, bool]]:
     """Grade jobs in ``workers`` processes; each comes back once, in the order of completion.
 
     The flag is False when the grader itself failed on a job. A job that kills its process is
     tried once more by itself; if it does so again, it is named, and the others go on.
     """
-    waiting = deque(jobs)
-    while waiting:
+    first = next(jobs, None)
+    while first is not None:
         suspects: list[Job] = []
-        yield from _pool(waiting, workers, suspects)
+        yield from _pool(chain([first], jobs), workers, suspects)
         for job in suspects:
             alone: list[Job] = []
-            yield from _pool(deque([job]), 1, alone)
+            yield from _pool(iter([job]), 1, alone)
             if alone:
                 yield ungraded(job, "grader killed", _KILLED), True
+        first = next(jobs, None)
 
 
 _KILLED = "Running this notebook killed the grading process, twice."
 
 
-def _pool(waiting: deque[Job], workers: int, broken: list[Job]) -> Iterator[tuple[Graded, bool]]:
-    """Take jobs from ``waiting`` until it is empty or a process dies; what ran then is broken.
+def _pool(jobs: Iterator[Job], workers: int, broken: list[Job]) -> Iterator[tuple[Graded, bool]]:
+    """Take jobs until there are no more or a process dies; what ran then is broken.
 
-    Only as many jobs are handed out as there are workers, so that few are under suspicion.
+    Only as many jobs are handed out as there are workers: few are in memory, and few are under
+    suspicion.
     """
     running: dict[Future[Graded], Job] = {}
     with ProcessPoolExecutor(workers, mp_context=_context()) as pool:
-        while (waiting and not broken) or running:
-            while waiting and not broken and len(running) < workers:
-                job = waiting.popleft()
+        while True:
+            while not broken and len(running) < workers and (job := next(jobs, None)):
                 try:
                     running[pool.submit(grade_submission, job)] = job
                 except BrokenProcessPool:
                     broken.append(job)
+            if not running:
+                return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job = running.pop(future)
                 problem = future.exception()

@@ -15,6 +15,7 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
 from nbgrader.utils import parse_utc
+from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
@@ -89,7 +90,18 @@ class GradebookWriter:
 
         Manual marks and comments that a person gave stay; where there are manual marks, nbgrader
         asks for another look.
+
+        Raises:
+            SQLAlchemyError: the database refuses, because another program holds it, say.
+            OSError: the notebook could not be written.
         """
+        try:
+            self._store(student, notebook, timestamp)
+        except SQLAlchemyError:
+            self._gradebook.db.rollback()
+            raise
+
+    def _store(self, student: str, notebook: str, timestamp: str | None) -> None:
         self._gradebook.update_or_create_student(student)
         self._gradebook.update_or_create_submission(self._assignment, student, timestamp=timestamp)
         self._gradebook.db.commit()

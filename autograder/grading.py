@@ -280,8 +280,9 @@ def _run_findings(
         where = _place(notebook, index)
         if run.status in said:
             findings.append(Finding(run.status, f"{where} {said[run.status]}."))
-        elif run.answers and not is_grade(notebook.cells[index]):
-            findings.append(Finding("forged answer", f"{where} sent an answer nobody asked for."))
+        elif len(run.answers) > is_grade(notebook.cells[index]):
+            message = f"{where} sent answers that nobody asked for; they earned nothing."
+            findings.append(Finding("forged answer", message))
         elif _raised(run) and not is_grade(notebook.cells[index]):
             findings.append(Finding("exception", f"{where} raised {run.error}."))
     if any(run.status == "not run" for run in runs.values()):

@@ -3,10 +3,15 @@ import os
 
 import nbformat
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbgrader.utils import is_grade
 
 from autograder.assignment import notebook_bytes
 from autograder.intake import MAX_BYTES, MAX_CELLS, collect, rebuild
+
+IDS = ["intro", "setup", "masked_softmax", "general_score", "check_general_score", "why_masks"]
 
 
 def kinds(intake):
@@ -192,6 +197,38 @@ def test_a_malformed_cell_never_spoils_the_others(cell, student_notebook, releas
     assert cell_of(intake.notebook, "general_score").source == right["general_score"]
     nbformat.validate(intake.notebook)
     notebook_bytes(intake.notebook)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+ANY_CELL = st.fixed_dictionaries(
+    {},
+    optional={
+        "cell_type": st.sampled_from(["code", "markdown", "raw", "heading"]) | JSON,
+        "source": st.text() | st.lists(st.text(max_size=5)) | JSON,
+        "id": st.sampled_from(["general_score", "intro"]) | JSON,
+        "attachments": st.dictionaries(st.text(max_size=3), JSON) | JSON,
+        "metadata": st.fixed_dictionaries(
+            {"nbgrader": st.fixed_dictionaries({"grade_id": st.sampled_from(IDS) | JSON}) | JSON}
+        )
+        | JSON,
+    },
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cells=st.lists(ANY_CELL | JSON, max_size=6))
+def test_whatever_the_cells_hold_a_valid_notebook_with_every_graded_cell_comes_out(cells, released):
+    data = json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5})
+    notebook = rebuild(data.encode(), released).notebook
+    nbformat.validate(notebook)
+    notebook_bytes(notebook)
+    for grade_id in (c.metadata.nbgrader.grade_id for c in released.cells if is_grade(c)):
+        cell = cell_of(notebook, grade_id)
+        assert cell.metadata == cell_of(released, grade_id).metadata
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
