@@ -40,7 +40,7 @@ def grammar_corpus(
 
     A source sentence has `min_length` to `max_length` words (3 to 60), each length equally often,
     and comes once. A length whose sentences run out gives its turn to the others; only when all
-    have run out (20 000 sentences of 3 words) do sentences come again. Equal sources always have
+    have run out (3 words give some 2 000) do sentences come again. Equal sources always have
     equal targets and links, in this and any other corpus.
 
     Raises ValueError for a negative size or lengths outside 3 … 60.
@@ -54,9 +54,10 @@ def grammar_corpus(
     lengths = list(range(min_length, max_length + 1))
     seen: set[tuple[str, ...]] = set()
     pairs: list[Pair] = []
+    patience = PATIENCE
     while len(pairs) < size:
         length = draw.random.choice(lengths)
-        for _ in range(PATIENCE):
+        for _ in range(patience):
             pair = _sentence(draw, length)
             if pair.src not in seen:
                 break
@@ -64,6 +65,7 @@ def grammar_corpus(
             if len(lengths) > 1:
                 lengths.remove(length)
                 continue
+            patience = 1
         seen.add(pair.src)
         pairs.append(pair)
     return pairs

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import lexicon as lex
-from .lexicon import Adjective, Noun
+from .entries import Adjective, Noun
 from .morphology import article, comparative, plural, superlative
 from .noun_phrases import (
     PEOPLE,
@@ -18,7 +18,6 @@ from .noun_phrases import (
     nouns_of,
 )
 from .predicates import (
-    ANYTHING_PLACED,
     ANYWHERE,
     DATED,
     DEFINITE,
@@ -29,14 +28,13 @@ from .predicates import (
     Predicate,
     Setting,
     at_place,
+    bare_action,
     beside,
-    object_of,
     place_for,
     predicate,
     said_of,
     spoken,
     time_phrase,
-    verb_for,
 )
 from .synchronous import EMPTY, Draw, Misfit, Phrase, Symbol, arrange, echo, silent, sizes, word
 from .verbs import FINITE, TENSES, WAS, VerbGroup, conjugate
@@ -69,7 +67,8 @@ def no_identity(draw: Draw, s: Setting, what: int) -> Predicate:
 
 
 def _what(draw: Draw, s: Setting, length: int) -> Phrase:
-    if s.subject.noun is not None and "job" in s.subject.noun.kinds:
+    noun = s.subject.noun
+    if noun is not None and ("job" in noun.kinds or len(s.subject.zh) == 1):
         raise Misfit("teachers are doctors")
     many = s.subject.plural
     if length >= 5 and not many:
@@ -85,7 +84,7 @@ def _what(draw: Draw, s: Setting, length: int) -> Phrase:
     return arrange([core], [a, core])
 
 
-@predicate.rule(**said_of("superlative", "person"), fixed=5, weight=1)
+@predicate.rule(**said_of("superlative", "person"), fixed=5, weight=6)
 def superlative_of(draw: Draw, s: Setting) -> Predicate:
     """是 最 高 的 学生: is the tallest student."""
     if s.subject.plural or s.subject.noun is not None:
@@ -95,7 +94,8 @@ def superlative_of(draw: Draw, s: Setting) -> Predicate:
     *most, form = superlative(adjective.en).split()
     shi, core = word("是", FINITE["be"][s.subject.agreement], [s.question]), word(noun.zh, noun.en)
     top = word("最", most[0]) if most else silent("最")
-    quality, de = word(adjective.zh, form, [] if most else [top]), silent("的")
+    de = silent("的")
+    quality = word(adjective.zh, form, [de] if most else [de, top])
     english = [echo("the", top), top, quality, core]
     return spoken(EMPTY, [shi, top, quality, de, core], shi, english)
 
@@ -145,9 +145,15 @@ def comparison(draw: Draw, s: Setting, other: int, more: int) -> Predicate:
     *more_, form = comparative(adjective.en).split()
     than = word("比", "than")
     quality = word(adjective.zh, form, [than])
-    degree = arrange([silent("得"), much := word("多", "much")], [much]) if more else EMPTY
+    degree = _much() if more else EMPTY
     english = [degree, *[echo(w, than, quality) for w in more_], quality, than, than_whom]
     return spoken(EMPTY, [than, than_whom, quality, degree], be(s, quality), english)
+
+
+def _much() -> Phrase:
+    de = silent("得")
+    much = word("多", "much", [de])
+    return arrange([de, much], [much])
 
 
 @predicate.rule(
@@ -201,6 +207,8 @@ def location(draw: Draw, s: Setting, time: int, place: int) -> Predicate:
         s.kind == "thing" and s.subject.noun not in BELONGINGS.nouns
     ):
         raise Misfit("a car on a chair")
+    if s.subject.noun is not None and "zoo" in s.subject.noun.kinds:
+        raise Misfit("a tiger under the bed")
     where = at_place(draw.pick(lex.PLACES)) if place == 2 else beside(draw)
     past = bool(time) and draw.chance(0.6)
     when = time_phrase(draw, "past" if past else "now", time)
@@ -255,7 +263,8 @@ def journey(
 ) -> Predicate:
     """坐 火车 去 图书馆 看 书: goes to the library by train to read books."""
     group = conjugate(lex.GO, tense, s.subject.agreement, question=s.question)
-    action, destination = EMPTY, draw.pick(lex.PLACES)
+    cities = [p for p in lex.PLACES if "city" in p.kinds]
+    action, destination = EMPTY, draw.pick(cities if transport else lex.PLACES)
     if purpose:
         action = bare_action(draw, s, purpose, at=destination.kinds)
     place = word(destination.zh, destination.to)
@@ -269,19 +278,6 @@ def journey(
     english = [*group.inner, group.verb, to, place, ride]
     english += [echo("to", action), action, when] if purpose else [when]
     return spoken(when, chinese, group.aux, english)
-
-
-def bare_action(
-    draw: Draw, s: Setting, length: int, at: frozenset[str] | None = None, place: bool = False
-) -> Phrase:
-    """Draw a verb without tense, its object and perhaps a place: 在 学校 看 书."""
-    verb = verb_for(draw, s, length - 1, active=True, at=ANYTHING_PLACED if place else at)
-    if "mishap" in verb.flags:
-        raise Misfit("nobody means to")
-    thing = object_of(draw, s, verb, length - 1)
-    where = place_for(draw, verb) if place else EMPTY
-    act = word(verb.zh, verb.forms["base"])
-    return arrange([where, act, thing], [act, thing, where])
 
 
 @predicate.rule(**said_of("wish", "person"), fixed=1, weight=4, time=TIME, place=ANYWHERE,
@@ -304,7 +300,9 @@ def double_object(
     verb = lex.TEACH if teaches else draw.pick(lex.GIVE)
     group = conjugate(verb, tense, s.subject.agreement, question=s.question)
     person = noun_phrase(draw, whom, Want(PEOPLE, plain=True, avoid=s.subject.person))
-    thing = noun_phrase(draw, what, Want(SORTS["subject"] if teaches else GIFTS, plain=s.inner))
+    thing = noun_phrase(
+        draw, what, Want(SORTS["subject"] if teaches else GIFTS, plain=s.inner or bool(when.zh))
+    )
     rest = [group.verb, person, thing]
     return spoken(when, [*group.before, *rest], group.aux, [*group.inner, *rest, when])
 
@@ -333,7 +331,9 @@ def _disposal(
 ) -> Predicate:
     ba_ = silent("把")
     when = time_phrase(draw, "past", time)
-    thing = noun_phrase(draw, what, Want(sort, form="definite", plain=s.inner))
+    thing = noun_phrase(
+        draw, what, Want(sort, form="definite", plain=s.inner or bool(when.zh or where.zh))
+    )
     verb = Phrase(
         group.verb.zh, tuple(t._replace(possible=t.possible + ba_.zh) for t in group.verb.en)
     )
@@ -349,7 +349,7 @@ def bei(draw: Draw, s: Setting, time: int, agent: int) -> Predicate:
     if not options or not s.subject.noun:
         raise Misfit("nothing can be done to it")
     verb, le = draw.pick(options), silent("了")
-    by, who = word("被", "by"), noun_phrase(draw, agent, Want(PEOPLE))
+    by, who = word("被", "by"), noun_phrase(draw, agent, Want(PEOPLE, plain=bool(time)))
     act = word(verb.zh, verb.forms["participle"], [le])
     when = time_phrase(draw, "past", time)
     was = be(s, by, le, past=True)
@@ -367,9 +367,10 @@ def manner(draw: Draw, s: Setting) -> Predicate:
     """跑 得 很 快: runs very fast."""
     verb, adverbs = draw.pick(lex.MANNER)
     group = conjugate(verb, "present", s.subject.agreement, question=s.question)
-    how = word(*draw.pick(adverbs))
+    de = silent("得")
+    how = word(*draw.pick(adverbs), also=[de])
     very = word(*draw.pick(lex.DEGREES[:2]))
-    chinese = [group.verb, silent("得"), very, how]
+    chinese = [group.verb, de, very, how]
     return spoken(EMPTY, chinese, group.aux, [group.verb, very, how])
 
 
@@ -381,8 +382,9 @@ def manner_with_object(draw: Draw, s: Setting) -> Predicate:
     noun = draw.pick(SORTS[verb.objects].nouns)
     thing, again = word(noun.zh, noun.plural), silent(verb.zh)
     both = Phrase(group.verb.zh, tuple(t._replace(sure=t.sure + again.zh) for t in group.verb.en))
-    how, very = word(*draw.pick(lex.SKILL)), word(*draw.pick(lex.DEGREES[:2]))
-    chinese = [both, thing, again, silent("得"), very, how]
+    de = silent("得")
+    how, very = word(*draw.pick(lex.SKILL), also=[de]), word(*draw.pick(lex.DEGREES[:2]))
+    chinese = [both, thing, again, de, very, how]
     return spoken(EMPTY, chinese, group.aux, [both, thing, very, how])
 
 
@@ -398,6 +400,8 @@ def duration(draw: Draw, s: Setting, time: int, place: int, length: int, object:
     group = conjugate_past(s, verb)
     units = [u for u in lex.UNITS if bool(u.classifier) == (length == 3)]
     unit = draw.pick(units)
+    if not (unit.zh in ("小时", "分钟") or ("long" in verb.flags and not time)):
+        raise Misfit("slept for five months yesterday")
     number = draw.pick((lex.ONE, *lex.NUMBERS))
     one = number is lex.ONE
     classifier = (silent(unit.classifier),) if unit.classifier else ()

@@ -3,125 +3,11 @@
 English words after a "~" have no Chinese counterpart of their own: they get a possible link only.
 """
 
-from dataclasses import dataclass, field
-from functools import cached_property
-
-from .morphology import gerund, participle, past, plural, third
-
-
-@dataclass(frozen=True, eq=False)
-class Noun:
-    """A common noun: its classifier, its kinds, and for mass nouns the measure it is counted by."""
-
-    zh: str
-    en: str
-    classifier: str
-    kinds: frozenset[str]
-    measure: str = ""
-    pair: bool = False
-
-    @property
-    def mass(self) -> bool:
-        """True if it has no plural of its own (water: two glasses of water)."""
-        return bool(self.measure) and not self.pair
-
-    @property
-    def uncountable(self) -> bool:
-        """True if it is never a plural: water, football."""
-        return self.mass or not self.classifier
-
-    @cached_property
-    def plural(self) -> str:
-        """The form of a bare noun: books, water, shoes."""
-        return self.en if self.uncountable else plural(self.en)
-
-    @cached_property
-    def adjectives(self) -> tuple["Adjective", ...]:
-        """The adjectives that can be said of it."""
-        return tuple(a for a in ADJECTIVES if a.kinds & self.kinds)
-
-    @cached_property
-    def ownable(self) -> bool:
-        """True if it can be somebody's: my book, my teacher, but not my police officer."""
-        return bool(self.classifier) and ("person" not in self.kinds or "relation" in self.kinds)
-
-    def modifiers(self, length: int) -> list["Adjective"]:
-        """The adjectives that stand before it in this many words: 新, 有趣 的, 很 贵 的."""
-        if length == 1:
-            return [a for a in self.adjectives if a.close]
-        return [a for a in self.adjectives if not a.close and (length == 3 or len(a.zh) > 1)]
-
-
-@dataclass(frozen=True, eq=False)
-class Adjective:
-    """An adjective, the kinds of noun it describes, and whether it needs no 的 before a noun."""
-
-    zh: str
-    en: str
-    kinds: frozenset[str]
-    close: bool
-    measurable: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Verb:
-    """A verb; its English may carry a particle (wait ~for)."""
-
-    zh: str
-    en: str
-    objects: str = ""
-    flags: frozenset[str] = field(default_factory=frozenset)
-
-    @cached_property
-    def forms(self) -> dict[str, str]:
-        """English by form: base, third, past, participle, gerund; the particle follows each."""
-        base, *particle = self.en.split()
-        make = {
-            "base": str,
-            "third": third,
-            "past": past,
-            "participle": participle,
-            "gerund": gerund,
-        }
-        return {name: " ".join([form(base), *particle]) for name, form in make.items()}
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A place: English with "in" or "at", English after "to", and what is done there."""
-
-    zh: str
-    at: str
-    to: str
-    kinds: frozenset[str]
-
-
-@dataclass(frozen=True, eq=False)
-class Pronoun:
-    """A personal pronoun in its three cases; `agreement` is its verb's: I, sg or pl."""
-
-    zh: str
-    subject: str
-    object: str
-    owner: str
-    person: int
-    agreement: str
-    plural: bool
-
-
-def _rows(table: str) -> list[list[str]]:
-    return [[cell.strip() for cell in row.split("|")] for row in table.strip().splitlines()]
-
-
-def _entries(table: str) -> list[tuple[str, str]]:
-    """Read "一 one · 二 two" into pairs."""
-    pairs = (entry.strip().partition(" ") for entry in table.replace("\n", " ").split("·"))
-    return [(zh, en.strip()) for zh, _, en in pairs]
-
+from .entries import Adjective, Noun, Place, Pronoun, Verb, entries, rows
 
 PRONOUNS = tuple(
     Pronoun(zh, subject, object_, owner, int(person), agreement, number == "pl")
-    for zh, subject, object_, owner, person, agreement, number in _rows("""
+    for zh, subject, object_, owner, person, agreement, number in rows("""
 我|I|me|my|1|I|sg
 你|you|you|your|2|pl|sg
 他|he|him|his|3|sg|sg
@@ -134,16 +20,70 @@ PRONOUNS = tuple(
 )
 
 NAMES = tuple(
-    _entries("""玛丽 Mary · 约翰 John · 安娜 Anna · 大卫 David · 汤姆 Tom · 露西 Lucy · 彼得 Peter ·
+    entries("""玛丽 Mary · 约翰 John · 安娜 Anna · 大卫 David · 汤姆 Tom · 露西 Lucy · 彼得 Peter ·
 艾米 Amy · 小明 Xiaoming · 小红 Xiaohong · 丽丽 Lili · 杰克 Jack · 莎拉 Sarah · 保罗 Paul ·
 海伦 Helen · 马克 Mark · 苏珊 Susan · 小华 Xiaohua""")
 )
 
 KIN = tuple(
-    _entries("""妈妈 mother · 爸爸 father · 哥哥 older brother · 弟弟 younger brother ·
+    entries("""妈妈 mother · 爸爸 father · 哥哥 older brother · 弟弟 younger brother ·
 姐姐 older sister · 妹妹 younger sister · 奶奶 grandmother · 爷爷 grandfather · 叔叔 uncle ·
 阿姨 aunt · 儿子 son · 女儿 daughter""")
 )
+
+# kinds | close (no 的 needed) | measurable (比): adjectives
+_ADJECTIVES = """
+person job|close|: 好 good
+young|close|: 小 little
+person||: 有名 famous · 友好 friendly · 善良 kind · 奇怪 strange
+person||yes: 聪明 clever · 年轻 young · 勇敢 brave · 强壮 strong · 高 tall · 懒 lazy
+mood||yes: 忙 busy · 高兴 happy
+mood||: 累 tired · 生气 angry · 难过 sad · 紧张 nervous · 饿 hungry · 渴 thirsty
+animal|close|yes: 大 big · 小 small
+animal clothes dish|close|: 白 white
+animal|close|: 黑 black
+animal||yes: 可爱 cute · 聪明 clever
+text printed|close|yes: 新 new
+text printed written show||yes: 有趣 interesting · 有用 useful
+text show||: 著名 famous · 重要 important · 无聊 boring
+written show question picture song|close|: 好 good
+question subject||yes: 难 difficult · 容易 easy
+picture song||yes: 漂亮 beautiful
+food|close|yes: 大 big · 小 small
+food||yes: 好吃 delicious · 新鲜 fresh
+fruit||yes: 甜 sweet
+drink|close|yes: 热 hot · 冷 cold
+drink||: 好喝 tasty
+vehicle device clothes furniture tool dish room string|close|yes: 新 new · 旧 old
+gift ticket|close|: 新 new
+vehicle furniture room dish|close|yes: 大 big · 小 small
+vehicle device clothes string tool furniture picture printed gift||yes: 贵 expensive · 便宜 cheap
+clothes gift room flower||yes: 漂亮 beautiful
+flower|close|: 红 red · 白 white · 黄 yellow
+car clothes dish|close|: 红 red · 蓝 blue · 黑 black
+car||yes: 快 fast
+furniture device||yes: 重 heavy
+clothes dish room vehicle||: 干净 clean · 脏 dirty
+opening|close|: 旧 old · 白 white
+opening||: 干净 clean · 脏 dirty
+"""
+
+
+def _read_adjectives() -> tuple[Adjective, ...]:
+    found: dict[tuple[str, str, bool], tuple[set[str], bool]] = {}
+    for row in _ADJECTIVES.strip().splitlines():
+        head, _, words = row.partition(":")
+        kinds, close, measurable = head.split("|")
+        for zh, en in entries(words):
+            entry = found.setdefault((zh, en, bool(close)), (set(), bool(measurable)))
+            entry[0].update(kinds.split())
+    return tuple(
+        Adjective(zh, en, frozenset(kinds), close, measurable)
+        for (zh, en, close), (kinds, measurable) in found.items()
+    )
+
+
+ADJECTIVES = _read_adjectives()
 
 # kinds | classifier: nouns. Where the English measure differs by noun it follows in brackets.
 _NOUNS = """
@@ -151,11 +91,12 @@ person job relation|个: 学生 student
 person job relation|位: 老师 teacher · 医生 doctor · 律师 lawyer
 person job|个: 护士 nurse · 司机 driver · 警察 police officer · 农民 farmer · 工人 worker
 person job|位: 作家 writer · 歌手 singer · 工程师 engineer
-person job|位: 科学家 scientist · 厨师 chef · 记者 journalist · 经理 manager · 画家 painter · 演员 actor
+person job|位: 科学家 scientist · 厨师 chef · 记者 journalist · 经理 manager
+person job|位: 画家 painter · 演员 actor
 person relation|位: 客人 guest · 朋友 friend
 person relation|个: 同学 classmate · 邻居 neighbour · 同事 colleague
 person young|个: 孩子 child · 男孩 boy · 女孩 girl
-animal pet|只: 猫 cat · 兔子 rabbit · 鸭子 duck · 小鸟 bird
+animal pet|只: 猫 cat · 兔子 rabbit · 鸭子 duck · 鸟 bird
 animal pet|条: 狗 dog
 animal farm|匹: 马 horse
 animal farm|头: 牛 cow · 猪 pig
@@ -217,7 +158,8 @@ string|把: 吉他 guitar
 string|架: 钢琴 piano
 song|首: 歌 song
 question|个: 问题 question
-subject|: 中文 Chinese · 英文 English · 法语 French · 日语 Japanese · 历史 history · 数学 mathematics
+subject|: 中文 Chinese · 英文 English · 法语 French · 日语 Japanese
+subject|: 历史 history · 数学 mathematics
 language|: 中文 Chinese · 英文 English · 法语 French · 日语 Japanese
 kickable|: 足球 football
 game|: 篮球 basketball · 网球 tennis · 乒乓球 table tennis
@@ -228,76 +170,29 @@ audio|: 音乐 music · 广播 radio
 
 
 def _read_nouns() -> tuple[Noun, ...]:
-    rows: dict[str, list[str]] = {}
+    found: dict[str, tuple[str, str, str]] = {}
     kinds: dict[str, set[str]] = {}
     for row in _NOUNS.strip().splitlines():
-        head, _, entries = row.partition(":")
+        head, _, words = row.partition(":")
         row_kinds, _, classifier = head.partition("|")
-        for zh, rest in _entries(entries):
+        for zh, rest in entries(words):
             en, _, measure = rest.partition(" (")
-            rows[zh] = [en, classifier, measure.rstrip(")")]
+            found[zh] = (en, classifier, measure.rstrip(")"))
             kinds.setdefault(zh, set()).update(row_kinds.split())
     return tuple(
-        Noun(zh, en, classifier, frozenset(kinds[zh]), measure, pair=measure == "pair")
-        for zh, (en, classifier, measure) in rows.items()
+        Noun(
+            zh,
+            en,
+            classifier,
+            frozenset(kinds[zh]),
+            measure,
+            tuple(a for a in ADJECTIVES if a.kinds & kinds[zh]),
+        )
+        for zh, (en, classifier, measure) in found.items()
     )
 
 
 NOUNS = _read_nouns()
-
-# kinds | close (no 的 needed) | measurable (比): adjectives
-_ADJECTIVES = """
-person job|close|: 好 good
-young|close|: 小 little
-person||: 有名 famous · 友好 friendly · 善良 kind · 奇怪 strange
-person||yes: 聪明 clever · 年轻 young · 勇敢 brave · 强壮 strong · 高 tall · 懒 lazy
-mood||yes: 忙 busy · 高兴 happy
-mood||: 累 tired · 生气 angry · 难过 sad · 紧张 nervous · 饿 hungry · 渴 thirsty
-animal|close|yes: 大 big · 小 small
-animal clothes dish|close|: 白 white
-animal|close|: 黑 black
-animal||yes: 可爱 cute · 聪明 clever
-text printed|close|yes: 新 new
-text printed written show||yes: 有趣 interesting · 有用 useful
-text show||: 著名 famous · 重要 important · 无聊 boring
-written show question picture song|close|: 好 good
-question subject||yes: 难 difficult · 容易 easy
-picture song||yes: 漂亮 beautiful
-food|close|yes: 大 big · 小 small
-food||yes: 好吃 delicious · 新鲜 fresh
-fruit||yes: 甜 sweet
-drink|close|yes: 热 hot · 冷 cold
-drink||: 好喝 tasty
-vehicle device clothes furniture tool dish room string|close|yes: 新 new · 旧 old
-gift ticket|close|: 新 new
-vehicle furniture room dish|close|yes: 大 big · 小 small
-vehicle device clothes string tool furniture picture printed gift||yes: 贵 expensive · 便宜 cheap
-clothes gift room flower||yes: 漂亮 beautiful
-flower|close|: 红 red · 白 white · 黄 yellow
-car clothes dish|close|: 红 red · 蓝 blue · 黑 black
-car||yes: 快 fast
-furniture device||yes: 重 heavy
-clothes dish room vehicle||: 干净 clean · 脏 dirty
-opening|close|: 旧 old · 白 white
-opening||: 干净 clean · 脏 dirty
-"""
-
-
-def _read_adjectives() -> tuple[Adjective, ...]:
-    found: dict[tuple[str, str, bool], tuple[set[str], bool]] = {}
-    for row in _ADJECTIVES.strip().splitlines():
-        head, _, entries = row.partition(":")
-        kinds, close, measurable = head.split("|")
-        for zh, en in _entries(entries):
-            entry = found.setdefault((zh, en, bool(close)), (set(), bool(measurable)))
-            entry[0].update(kinds.split())
-    return tuple(
-        Adjective(zh, en, frozenset(kinds), close, measurable)
-        for (zh, en, close), (kinds, measurable) in found.items()
-    )
-
-
-ADJECTIVES = _read_adjectives()
 
 # objects | flags: verbs. Flags: state (no progressive, no 了, no place), pet (animals do it too),
 # beast (only animals do), done (also in 把 and 被 sentences), mishap (not by will: no wish, no
@@ -310,7 +205,8 @@ _VERBS = """
 |meal: 吃饭 eat · 做饭 cook
 |study meet: 休息 rest
 |trade: 购物 shop
-|: 起床 get up · 旅行 travel · 滑雪 ski · 滑冰 skate · 露营 camp · 上网 go online · 洗澡 take ~a bath
+|: 起床 get up · 旅行 travel · 滑雪 ski · 滑冰 skate
+|: 露营 camp · 上网 go online · 洗澡 take ~a bath
 |mishap: 迟到 arrive late
 |pet: 来 come · 睡觉 sleep · 离开 leave · 回来 return
 text|study: 看 read
@@ -320,7 +216,7 @@ written|study done: 写 write
 text|study: 翻译 translate
 printed|library done: 借 borrow
 goods|trade done: 买 buy · 卖 sell
-goods|done mishap: 偷 steal
+device gift bike car|done mishap: 偷 steal
 goods|: 找 look ~for
 goods|state: 需要 need
 person pet|state: 想念 miss
@@ -367,12 +263,12 @@ game song|state: 爱 love
 
 
 def _read_verbs() -> tuple[Verb, ...]:
-    rows = []
+    verbs = []
     for row in _VERBS.strip().splitlines():
-        head, _, entries = row.partition(":")
+        head, _, words = row.partition(":")
         objects, flags = head.split("|")
-        rows += [Verb(zh, en, objects, frozenset(flags.split())) for zh, en in _entries(entries)]
-    return tuple(rows)
+        verbs += [Verb(zh, en, objects, frozenset(flags.split())) for zh, en in entries(words)]
+    return tuple(verbs)
 
 
 VERBS = _read_verbs()
@@ -384,17 +280,17 @@ PUT = Verb("放", "put")
 TEACH = Verb("教", "teach")
 THINK = tuple(
     Verb(zh, en)
-    for zh, en in _entries("""知道 know ~that · 觉得 think ~that · 希望 hope ~that · 听说 hear ~that ·
-说 say ~that · 记得 remember ~that · 忘记 forget ~that""")
+    for zh, en in entries("""知道 know ~that · 觉得 think ~that · 希望 hope ~that ·
+听说 hear ~that · 说 say ~that · 记得 remember ~that · 忘记 forget ~that""")
 )
-WISH = tuple(Verb(zh, en) for zh, en in _entries("想 want ~to · 打算 plan ~to · 喜欢 like ~to"))
+WISH = tuple(Verb(zh, en) for zh, en in entries("想 want ~to · 打算 plan ~to · 喜欢 like ~to"))
 # verb of causing, and the "to" that its English takes
 CAUSE = ((Verb("让", "let"), ""), (Verb("请", "ask"), "to"), (Verb("叫", "tell"), "to"),
          (Verb("帮", "help"), ""))  # fmt: skip
 # how well something is done: verb, adverbs
 MANNER = tuple(
-    (Verb(zh, en), tuple(_entries(adverbs)))
-    for zh, en, adverbs in _rows("""
+    (Verb(zh, en), tuple(entries(adverbs)))
+    for zh, en, adverbs in rows("""
 跑|run|快 fast · 慢 slowly
 走|walk|快 fast · 慢 slowly
 游|swim|快 fast · 慢 slowly · 好 well
@@ -408,12 +304,12 @@ MANNER = tuple(
 """)
 )
 MANNER_WITH_OBJECT = (Verb("说", "speak", "language"), Verb("打", "play", "game"))
-SKILL = tuple(_entries("好 well · 快 fast · 差 badly"))
+SKILL = tuple(entries("好 well · 快 fast · 差 badly"))
 LASTING = tuple(
     Verb(zh, en, flags=frozenset(flags.split()))
-    for zh, en, flags in _rows("""
-工作|work|work
-休息|rest|study meet
+    for zh, en, flags in rows("""
+工作|work|work long
+休息|rest|study meet long
 睡|sleep|
 跑|run|sport
 哭|cry|meet
@@ -422,17 +318,17 @@ LASTING = tuple(
 """)
 )
 LASTING_WITH_OBJECT = (
-    Verb("学习", "study", "subject", frozenset({"study"})),
+    Verb("学习", "study", "subject", frozenset({"study", "long"})),
     Verb("打", "play", "game", frozenset({"sport"})),
     Verb("踢", "play", "kickable", frozenset({"sport"})),
     Verb("听", "listen ~to", "audio", frozenset({"meet"})),
 )
 WITH_FIXED_OBJECT = (*MANNER_WITH_OBJECT, *LASTING_WITH_OBJECT)
-MODALS = tuple(_entries("能 can · 应该 should · 必须 must · 可以 may"))
+MODALS = tuple(entries("能 can · 应该 should · 必须 must · 可以 may"))
 
 PLACES = tuple(
     Place(zh, at, to or f"~the {at.split(maxsplit=2)[-1]}", frozenset(kinds.split()))
-    for zh, at, to, kinds in _rows("""
+    for zh, at, to, kinds in rows("""
 图书馆|in ~the library||study library
 学校|at school|school|study sport work library
 公园|in ~the park||sport meet
@@ -457,28 +353,25 @@ PLACES = tuple(
 工厂|in ~the factory||work
 酒店|in ~the hotel||meal work show
 海边|by ~the sea||sport meet
-北京|in Beijing|Beijing|study sport meet work trade meal show
-上海|in Shanghai|Shanghai|study sport meet work trade meal show
-伦敦|in London|London|study sport meet work trade meal show
-巴黎|in Paris|Paris|study sport meet work trade meal show
-纽约|in New York|New York|study sport meet work trade meal show
+北京|in Beijing|Beijing|city study sport meet work trade meal show
+上海|in Shanghai|Shanghai|city study sport meet work trade meal show
+伦敦|in London|London|city study sport meet work trade meal show
+巴黎|in Paris|Paris|city study sport meet work trade meal show
+纽约|in New York|New York|city study sport meet work trade meal show
 """)
 )
-SIDES = tuple(_entries("上 on · 下 under · 旁边 beside · 后面 behind"))
+SIDES = tuple(entries("上 on · 下 under · 旁边 beside · 后面 behind"))
 ANCHORS = tuple(n for n in NOUNS if n.zh in {"桌子", "床", "椅子", "箱子"})
 
 # When it happens, in one word.
 TIMES = {
-    "present": _entries(
-        "每天 every day · 早上 in ~the morning · 晚上 in ~the evening · 周末 at ~the weekend"
-    ),
-    "past": _entries(
-        "昨天 yesterday · 去年 last year · 上周 last week · 前天 ~the day before yesterday"
-    ),
-    "future": _entries(
-        "明天 tomorrow · 明年 next year · 下周 next week · 后天 ~the day after tomorrow"
-    ),
-    "now": _entries("现在 now"),
+    "present": entries("""每天 every day · 早上 in ~the morning · 晚上 in ~the evening ·
+周末 at ~the weekend"""),
+    "past": entries("""昨天 yesterday · 去年 last year · 上周 last week ·
+前天 ~the day before yesterday"""),
+    "future": entries("""明天 tomorrow · 明年 next year · 下周 next week ·
+后天 ~the day after tomorrow"""),
+    "now": entries("现在 now"),
 }
 # In two: the day, then the part of the day.
 DAYS = {
@@ -486,19 +379,18 @@ DAYS = {
     "past": ("昨天", "yesterday"),
     "future": ("明天", "tomorrow"),
 }
-PARTS_OF_DAY = _entries("早上 morning · 下午 afternoon · 晚上 evening")
+PARTS_OF_DAY = entries("早上 morning · 下午 afternoon · 晚上 evening")
 ONE = ("一", "a")
 NUMBERS = tuple(
-    _entries(
-        "两 two · 三 three · 四 four · 五 five · 六 six · 七 seven · 八 eight · 九 nine · 十 ten"
-    )
+    entries("""两 two · 三 three · 四 four · 五 five · 六 six · 七 seven · 八 eight ·
+九 nine · 十 ten""")
 )
 POINTERS = (("这", "this"), ("那", "that"))
 PLURAL_POINTERS = (("这些", "these"), ("那些", "those"))
 QUANTITIES = (("一些", "some"), ("很多", "many"))
 UNITS = tuple(
     Noun(zh, en, classifier, frozenset())
-    for zh, en, classifier in _rows("""
+    for zh, en, classifier in rows("""
 年|year|
 天|day|
 小时|hour|个
@@ -507,9 +399,9 @@ UNITS = tuple(
 分钟|minute|
 """)
 )
-MIDDLE = tuple(_entries("常常 often · 总是 always · 有时候 sometimes · 也 also"))
-DEGREES = tuple(_entries("很 very · 非常 extremely · 真 really · 有点 slightly"))
-TRANSPORT = tuple(_entries("火车 train · 飞机 plane · 地铁 underground · 船 boat"))
+MIDDLE = tuple(entries("常常 often · 总是 always · 有时候 sometimes · 也 also"))
+DEGREES = tuple(entries("很 very · 非常 extremely · 真 really · 有点 slightly"))
+TRANSPORT = tuple(entries("火车 train · 飞机 plane · 地铁 underground · 船 boat"))
 WEATHER = (Verb("下雨", "rain"), Verb("下雪", "snow"))
 QUESTION_WORDS = {
     "who": ("谁", "who"),
@@ -520,5 +412,5 @@ QUESTION_WORDS = {
     "how many": ("几", "how many"),
     "which": ("哪", "which"),
 }
-CONJUNCTIONS = tuple(_entries("但是 but · 而且 and · 所以 so · 可是 yet · 然后 then"))
+CONJUNCTIONS = tuple(entries("但是 but · 而且 and · 所以 so · 可是 yet · 然后 then"))
 ORDER = (("以前", "before"), ("以后", "after"))

@@ -6,9 +6,10 @@ singular; 一 or 这 with a classifier make it singular, a number or 们 or 些 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from . import lexicon as lex
-from .lexicon import Noun
+from .entries import Noun
 from .morphology import article, plural
 from .synchronous import (
     EMPTY,
@@ -24,12 +25,17 @@ from .synchronous import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sort:
     """What may fill a place in a sentence: nouns, and whether pronouns, names and kin may too."""
 
     nouns: tuple[Noun, ...]
     people: bool = False
+
+    @cached_property
+    def countable(self) -> tuple[Noun, ...]:
+        """Those of its nouns that have a classifier."""
+        return tuple(noun for noun in self.nouns if noun.classifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ def make(zh: Iterable[Phrase], en: Iterable[Phrase], noun: Noun | None, many: bo
 
 def choose(draw: Draw, nouns: Iterable[Noun], modifier: int) -> Noun:
     """Draw a noun that some adjective of `modifier` words describes."""
-    fitting = [n for n in nouns if not modifier or n.modifiers(modifier)]
+    fitting = [n for n in nouns if not modifier or n.modifiers[modifier]]
     if not fitting:
         raise Misfit(f"no noun has an adjective of {modifier} words")
     return draw.pick(fitting)
@@ -113,12 +119,13 @@ def describe(
     core = word(noun.zh, noun.plural if many else noun.en, also)
     if not modifier:
         return core
-    adjective = draw.pick(noun.modifiers(modifier))
-    quality = word(adjective.zh, adjective.en)
+    adjective = draw.pick(noun.modifiers[modifier])
+    de = silent("的") if modifier > 1 else EMPTY
+    quality = word(adjective.zh, adjective.en, [de])
     if modifier == 1:
         return arrange([quality, core], [quality, core])
     degree = word(*draw.pick(lex.DEGREES[:2])) if modifier == 3 else EMPTY
-    return arrange([degree, quality, silent("的"), core], [degree, quality, core])
+    return arrange([degree, quality, de, core], [degree, quality, core])
 
 
 def measured(
@@ -178,7 +185,7 @@ def _generic(want: Want) -> bool:
 
 
 def _countable(want: Want) -> bool:
-    return any(noun.classifier for noun in want.sort.nouns)
+    return bool(want.sort.countable)
 
 
 def _indefinite(want: Want) -> bool:
@@ -317,6 +324,8 @@ def coordinated(draw: Draw, want: Want, first: int, second: int) -> NounPhrase:
     """苹果 和 香蕉: apples and bananas; 我 和 玛丽: Mary and I (I comes last)."""
     inner = Want(want.sort, want.role, plain=True, avoid=want.avoid)
     a, b = noun_phrase(draw, first, inner), noun_phrase(draw, second, inner)
+    if a.noun is b.noun is not None:
+        raise Misfit("a book and two books")
     first_words = {p.zh: p for p in lex.PRONOUNS}
     if any(
         len(part.zh) == 1 and first_words.get(part.zh[0].word) not in (None, *lex.PRONOUNS[:2])

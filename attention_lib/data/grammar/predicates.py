@@ -1,15 +1,16 @@
 """Predicates: what is said of a subject. One rule, one way of saying it.
 
-A predicate keeps its English auxiliary apart, so that the same rule serves statements (he can read),
-questions (can he read ?) and relative clauses (who can read).
+A predicate keeps its English auxiliary apart, so that the same rule serves statements (he can
+read), questions (can he read ?) and relative clauses (who can read).
 """
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from . import lexicon as lex
-from .lexicon import Noun, Place, Verb
+from .entries import Noun, Place, Verb
 from .noun_phrases import PEOPLE, SORTS, NounPhrase, Want, noun_phrase
 from .synchronous import EMPTY, Draw, Misfit, Phrase, Symbol, arrange, silent, sizes, word
 from .verbs import TENSES, conjugate
@@ -94,39 +95,52 @@ def verb_for(
 
     `active` excludes states; `at` keeps what is done at that kind of place.
     """
-    if s.moved:
-        options = TAKING[s.moved.noun] if s.moved.noun else PLAIN_VERBS
-    elif length == 0:
-        options = [v for v in lex.VERBS if not v.objects]
-    else:
-        options = [v for v in lex.VERBS if v.objects and (length in (1, 3) or _grows(v))]
-    beast = s.kind == "animal"
-    options = [
-        v
-        for v in options
-        if ("pet" in v.flags or "beast" in v.flags if beast else "beast" not in v.flags)
-        and not (active and "state" in v.flags)
-        and (at is None or at & v.flags)
-        and not (s.inner and "person" in v.objects.split() and not s.moved)
-    ]
+    moved = s.moved.noun if s.moved else None
+    options = _verbs(s.moved is not None, moved, length, s.kind == "animal", s.inner, active, at)
     if not options:
         raise Misfit("no verb")
     return draw.pick(options)
 
 
-def _grows(verb: Verb) -> bool:
-    return any(noun.classifier for noun in SORTS[verb.objects].nouns)
+@cache
+def _verbs(
+    is_moved: bool,
+    moved: Noun | None,
+    length: int,
+    beast: bool,
+    inner: bool,
+    active: bool,
+    at: frozenset[str] | None,
+) -> list[Verb]:
+    if is_moved:
+        options = TAKING[moved] if moved else PLAIN_VERBS
+    elif length == 0:
+        options = [v for v in lex.VERBS if not v.objects]
+    else:
+        options = [v for v in lex.VERBS if v.objects]
+        if length not in (1, 3):  # 数学 stands alone or in 中文 和 数学
+            options = [v for v in options if SORTS[v.objects].countable]
+    return [
+        v
+        for v in options
+        if ({"pet", "beast"} & v.flags if beast else "beast" not in v.flags)
+        and not (active and "state" in v.flags)
+        and (at is None or at & v.flags)
+        and not (inner and "person" in v.objects.split() and not is_moved)
+    ]
 
 
-def object_of(draw: Draw, s: Setting, verb: Verb, length: int) -> Phrase:
-    """Draw an object that suits the verb."""
+def object_of(draw: Draw, s: Setting, verb: Verb, length: int, plain: bool = False) -> Phrase:
+    """Draw an object that suits the verb.
+
+    `plain` keeps relative clauses out of it, for where an adverbial follows it in English.
+    """
     if s.moved:
         return s.moved.en
     if not length:
         return EMPTY
-    return noun_phrase(
-        draw, length, Want(SORTS[verb.objects], plain=s.inner, avoid=s.subject.person)
-    )
+    want = Want(SORTS[verb.objects], plain=plain or s.inner, avoid=s.subject.person)
+    return noun_phrase(draw, length, want)
 
 
 def time_phrase(draw: Draw, when: str, length: int) -> Phrase:
@@ -188,7 +202,7 @@ def verbal(
     asked: Phrase = EMPTY,
     verb: Verb | None = None,
 ) -> Predicate:
-    """Build 每天 常常 跟 朋友 在 公园 吃 苹果: often eats apples with friends in the park every day.
+    """Build 每天 跟 朋友 在 公园 吃 苹果: eats apples with friends in the park every day.
 
     What stands before the verb in Chinese follows it in English, in the opposite order. `asked`
     replaces the place (在 哪里).
@@ -197,7 +211,7 @@ def verbal(
     somewhere = ANYTHING_PLACED if place or asked.zh else None
     verb = verb or verb_for(draw, s, object, active=not timeless, at=somewhere)
     group = conjugate(verb, tense, s.subject.agreement, negated=negated, question=s.question)
-    thing = object_of(draw, s, verb, object)
+    thing = object_of(draw, s, verb, object, plain=bool(time or place or company))
     when = time_phrase(draw, TENSES[tense].time, time)
     where = place_for(draw, verb) if place else EMPTY
     with_whom = company_phrase(draw, s, company)
@@ -207,6 +221,19 @@ def verbal(
         chinese.append(thing)
     english = [*group.inner, often, group.verb, thing, with_whom, where, when]
     return spoken(when, chinese, group.aux, english)
+
+
+def bare_action(
+    draw: Draw, s: Setting, length: int, at: frozenset[str] | None = None, place: bool = False
+) -> Phrase:
+    """Draw a verb without tense, its object and perhaps a place: 在 学校 看 书."""
+    verb = verb_for(draw, s, length - 1, active=True, at=ANYTHING_PLACED if place else at)
+    if "mishap" in verb.flags:
+        raise Misfit("nobody means to")
+    thing = object_of(draw, s, verb, length - 1)
+    where = place_for(draw, verb) if place else EMPTY
+    act = word(verb.zh, verb.forms["base"])
+    return arrange([where, act, thing], [act, thing, where])
 
 
 def said_of(name: str, *kinds: str, question: bool = True, moved: bool = False) -> dict[str, Any]:
@@ -229,7 +256,7 @@ def _verbal_rule(name: str, *, tense: str, negated: bool = False, **options: Any
     conditions = said_of(name, *kinds, question=not negated)
 
     @predicate.rule(**conditions, **options)
-    def build(draw: Draw, s: Setting, **lengths: int) -> Predicate:
+    def build(draw: Draw, s: Setting, **lengths: Any) -> Predicate:
         return verbal(draw, s, tense=tense, negated=negated, **lengths)
 
 

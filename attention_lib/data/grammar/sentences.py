@@ -1,8 +1,8 @@
 """Whole sentences: statements, questions, requests and what conjunctions make of them."""
 
 from . import lexicon as lex
-from . import relatives as relatives  # registers the relative clauses
-from .frames import BELONGINGS, bare_action, statement
+from . import relatives as relatives  # registers its rules
+from .frames import BELONGINGS, statement
 from .noun_phrases import ANIMALS, PEOPLE, NounPhrase, Sort, Want, measured, noun_phrase, nouns_of
 from .predicates import (
     TAKING,
@@ -11,6 +11,7 @@ from .predicates import (
     Moved,
     Predicate,
     Setting,
+    bare_action,
     predicate,
     time_phrase,
     verbal,
@@ -59,9 +60,9 @@ for _kind, _weight in (("person", 12.0), ("animal", 1.5), ("thing", 3.0)):
     _simple(_kind, _weight)
 
 
-@sentence.rule("statement", fixed=1, weight=20, clause=sizes(
+@sentence.rule("statement", fixed=1, weight=30, clause=sizes(
     {n: 1 if n < 14 else 0.7 if n < 20 else 0.1 for n in range(2, 31)}))  # fmt: skip
-def simple(draw: Draw, _: None, clause: int) -> Labelled:
+def simple(draw: Draw, context: None, clause: int) -> Labelled:
     """A statement with its full stop."""
     label, said = statement(draw, clause, None)
     stop = word("。", ".")
@@ -75,7 +76,7 @@ def ended(mark: str, zh: list[Phrase], en: list[Phrase]) -> Labelled:
 
 
 @sentence.rule("yes-no question", fixed=2, weight=4, subject=SUBJECT, rest=REST)
-def yes_no(draw: Draw, _: None, subject: int, rest: int) -> Labelled:
+def yes_no(draw: Draw, context: None, subject: int, rest: int) -> Labelled:
     """你 喜欢 书 吗 ？ do you like books ?"""
     ma = silent("吗")
     who = subject_of(draw, subject, kind := "thing" if draw.chance(0.15) else "person", plain=True)
@@ -85,7 +86,7 @@ def yes_no(draw: Draw, _: None, subject: int, rest: int) -> Labelled:
 
 
 @sentence.rule("who question", fixed=2, weight=1, rest=REST)
-def who_question(draw: Draw, _: None, rest: int) -> Labelled:
+def who_question(draw: Draw, context: None, rest: int) -> Labelled:
     """谁 喜欢 书 ？ who likes books ?"""
     asked = word(*lex.QUESTION_WORDS["who"])
     who = NounPhrase(asked.zh, asked.en)
@@ -108,7 +109,7 @@ GAPPED = sizes({1: 3, 2: 4, 3: 3, 4: 1})
 
 
 @sentence.rule("what question", fixed=2, weight=1, subject=SUBJECT, rest=GAPPED)
-def what_question(draw: Draw, _: None, subject: int, rest: int) -> Labelled:
+def what_question(draw: Draw, context: None, subject: int, rest: int) -> Labelled:
     """你 昨天 买 了 什么 ？ what did you buy yesterday ?"""
     what = word(*lex.QUESTION_WORDS["what"])
     who = subject_of(draw, subject, "person", plain=True)
@@ -117,7 +118,7 @@ def what_question(draw: Draw, _: None, subject: int, rest: int) -> Labelled:
 
 
 @sentence.rule("which question", fixed=4, weight=1.5, subject=SUBJECT, rest=GAPPED)
-def which_question(draw: Draw, _: None, subject: int, rest: int) -> Labelled:
+def which_question(draw: Draw, context: None, subject: int, rest: int) -> Labelled:
     """你 买 了 几 本 书 ？ how many books did you buy ? 你 看 哪 本 书 ？ which book …"""
     many = draw.chance(0.5)
     asked = lex.QUESTION_WORDS["how many" if many else "which"]
@@ -130,7 +131,7 @@ def which_question(draw: Draw, _: None, subject: int, rest: int) -> Labelled:
 
 @sentence.rule("topic", fixed=1, weight=2, subject=SUBJECT, rest=GAPPED, topic=sizes(
     {3: 5, 4: 3, 5: 2, 6: 1, 7: 1, 8: 0.5}))  # fmt: skip
-def topic(draw: Draw, _: None, subject: int, rest: int, topic: int) -> Labelled:
+def topic(draw: Draw, context: None, subject: int, rest: int, topic: int) -> Labelled:
     """这 本 书 我 看 过 。 I have read this book ."""
     thing = noun_phrase(draw, topic, Want(THINGS, form="definite", plain=True))
     who = subject_of(draw, subject, "person", plain=True)
@@ -139,7 +140,7 @@ def topic(draw: Draw, _: None, subject: int, rest: int, topic: int) -> Labelled:
 
 
 @sentence.rule("where question", fixed=3, weight=1, subject=SUBJECT, time=TIME, object=THING)
-def where_question(draw: Draw, _: None, subject: int, time: int, object: int) -> Labelled:
+def where_question(draw: Draw, context: None, subject: int, time: int, object: int) -> Labelled:
     """你 昨天 在 哪里 看 书 ？ where did you read books yesterday ?"""
     at = silent("在")
     where = word(*lex.QUESTION_WORDS["where"], also=[at])
@@ -152,7 +153,7 @@ def where_question(draw: Draw, _: None, subject: int, time: int, object: int) ->
 
 
 @sentence.rule("when or why question", fixed=2, weight=1.5, subject=SUBJECT, rest=REST)
-def when_question(draw: Draw, _: None, subject: int, rest: int) -> Labelled:
+def when_question(draw: Draw, context: None, subject: int, rest: int) -> Labelled:
     """你 为什么 喜欢 书 ？ why do you like books ? 他 什么时候 去 北京 ？ when …"""
     when = draw.chance(0.5)
     asked = word(*lex.QUESTION_WORDS["when" if when else "why"])
@@ -165,7 +166,7 @@ def when_question(draw: Draw, _: None, subject: int, rest: int) -> Labelled:
 
 
 @sentence.rule("existence", fixed=4, weight=3, what=THING)
-def existence(draw: Draw, _: None, what: int) -> Labelled:
+def existence(draw: Draw, context: None, what: int) -> Labelled:
     """桌子 上 有 一 本 书 。 there is a book on the table ."""
     indoors = draw.chance(0.5)
     if indoors:
@@ -181,7 +182,7 @@ def existence(draw: Draw, _: None, what: int) -> Labelled:
 
 
 @sentence.rule("request", fixed=2, weight=1.5, action=sizes({1: 2, 2: 4, 3: 3, 4: 3, 5: 2, 6: 1}))
-def request(draw: Draw, _: None, action: int) -> Labelled:
+def request(draw: Draw, context: None, action: int) -> Labelled:
     """请 看 书 。 please read books . 别 说话 。 do not talk ."""
     you = NounPhrase((), (), "pl", False, 2)
     what = bare_action(draw, Setting(you), action)
@@ -190,7 +191,7 @@ def request(draw: Draw, _: None, action: int) -> Labelled:
 
 
 @sentence.rule("request", fixed=3, weight=1, action=sizes({1: 2, 2: 4, 3: 3, 4: 3, 5: 2, 6: 1}))
-def proposal(draw: Draw, _: None, action: int) -> Labelled:
+def proposal(draw: Draw, context: None, action: int) -> Labelled:
     """我们 看 书 吧 。 let us read books ."""
     we, ba = word("我们", "us"), silent("吧")
     what = bare_action(draw, Setting(NounPhrase((), (), "pl", True, 1)), action)
@@ -198,7 +199,7 @@ def proposal(draw: Draw, _: None, action: int) -> Labelled:
 
 
 @sentence.rule("weather", fixed=2, weight=0.3, time=sizes({1: 1, 2: 1}), will=sizes({1: 1}))
-def weather(draw: Draw, _: None, time: int, will: int) -> Labelled:
+def weather(draw: Draw, context: None, time: int, will: int) -> Labelled:
     """昨天 下雨 了 。 it rained yesterday . 明天 会 下雪 。 it will snow tomorrow ."""
     verb = draw.pick(lex.WEATHER)
     tense = draw.pick(("past", "future"))
@@ -208,17 +209,14 @@ def weather(draw: Draw, _: None, time: int, will: int) -> Labelled:
     return ended("。", zh, [echo("it", group.verb), group.aux, group.verb, when])
 
 
-CLAUSES = {"first": UNIT, "second": UNIT}
-
-
-@sentence.rule("because", fixed=4, weight=4, **CLAUSES)
-def because(draw: Draw, _: None, first: int, second: int) -> Labelled:
+@sentence.rule("because", fixed=4, weight=4, first=UNIT, second=UNIT)
+def because(draw: Draw, context: None, first: int, second: int) -> Labelled:
     """因为 他 很 累 ， 所以 他 没 来 。 because he is very tired , he did not come ."""
     return _joined(draw, first, second, ("因为", "because"), "所以")
 
 
-@sentence.rule("although", fixed=4, weight=3, **CLAUSES)
-def although(draw: Draw, _: None, first: int, second: int) -> Labelled:
+@sentence.rule("although", fixed=4, weight=3, first=UNIT, second=UNIT)
+def although(draw: Draw, context: None, first: int, second: int) -> Labelled:
     """虽然 他 很 累 ， 但是 他 来 了 。 although he is very tired , he came ."""
     return _joined(draw, first, second, ("虽然", "although"), "但是")
 
@@ -232,7 +230,7 @@ def _joined(draw: Draw, first: int, second: int, opening: tuple[str, str], middl
 
 
 @sentence.rule("if", fixed=4, weight=4, first=UNIT, subject=SUBJECT, rest=REST)
-def if_(draw: Draw, _: None, first: int, subject: int, rest: int) -> Labelled:
+def if_(draw: Draw, context: None, first: int, subject: int, rest: int) -> Labelled:
     """如果 他 很 忙 ， 我 就 会 去 公园 。 if he is very busy , I will go to the park ."""
     opening, stop, then = word("如果", "if"), comma(), silent("就")
     _, condition = statement(draw, first, CONDITION)
@@ -247,8 +245,8 @@ def if_(draw: Draw, _: None, first: int, subject: int, rest: int) -> Labelled:
     )
 
 
-@sentence.rule("when", fixed=4, weight=4, **CLAUSES)
-def when_(draw: Draw, _: None, first: int, second: int) -> Labelled:
+@sentence.rule("when", fixed=4, weight=4, first=UNIT, second=UNIT)
+def when_(draw: Draw, context: None, first: int, second: int) -> Labelled:
     """我 吃饭 的 时候 ， 他 看 书 。 when I eat , he reads books ."""
     only = draw.pick((PRESENT, PAST))
     de = silent("的")
@@ -257,8 +255,8 @@ def when_(draw: Draw, _: None, first: int, second: int) -> Labelled:
     return ended("。", [a, de, opening, stop, b], [opening, a, stop, b])
 
 
-@sentence.rule("before or after", fixed=3, weight=3, **CLAUSES)
-def before(draw: Draw, _: None, first: int, second: int) -> Labelled:
+@sentence.rule("before or after", fixed=3, weight=3, first=UNIT, second=UNIT)
+def before(draw: Draw, context: None, first: int, second: int) -> Labelled:
     """我 吃饭 以前 ， 他 看 书 。 before I eat , he reads books ."""
     only = draw.pick((PRESENT, PAST))
     opening, stop = word(*draw.pick(lex.ORDER)), comma()
@@ -270,13 +268,13 @@ chain: Symbol[Phrase] = Symbol("chain")
 
 
 @chain.rule("last", weight=4, clause=UNIT)
-def last(draw: Draw, _: None, clause: int) -> Phrase:
+def last(draw: Draw, context: None, clause: int) -> Phrase:
     """One statement."""
     return statement(draw, clause, None)[1]
 
 
 @chain.rule("more", fixed=2, clause=UNIT, rest=sizes(dict.fromkeys(range(4, 54), 1)))
-def more(draw: Draw, _: None, clause: int, rest: int) -> Phrase:
+def more(draw: Draw, context: None, clause: int, rest: int) -> Phrase:
     """A statement, a conjunction and what follows."""
     joint = [statement(draw, clause, None)[1], comma(), word(*draw.pick(lex.CONJUNCTIONS))]
     joint.append(chain(draw, rest, None))
@@ -285,7 +283,7 @@ def more(draw: Draw, _: None, clause: int, rest: int) -> Phrase:
 
 @sentence.rule("coordination", fixed=3, weight=6, first=UNIT, rest=sizes(
     dict.fromkeys(range(4, 54), 1)))  # fmt: skip
-def coordination(draw: Draw, _: None, first: int, rest: int) -> Labelled:
+def coordination(draw: Draw, context: None, first: int, rest: int) -> Labelled:
     """我 喜欢 书 ， 但是 他 喜欢 电影 。 I like books , but he likes films ."""
     joint = [statement(draw, first, None)[1], comma(), word(*draw.pick(lex.CONJUNCTIONS))]
     joint.append(chain(draw, rest, None))

@@ -6,9 +6,11 @@ their positions, so it stays right wherever the parts go; `indexed` reads positi
 """
 
 import random
+from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
+from itertools import accumulate
 from typing import Any, Generic, NamedTuple, TypeVar
 
 LONGEST = 60
@@ -48,6 +50,12 @@ class Misfit(Exception):
     """No rule makes a phrase of the length asked for in this context."""
 
 
+@cache
+def _words(en: str) -> tuple[tuple[str, bool], ...]:
+    """Return the words of `en`, and whether each is a sure translation."""
+    return tuple((w.removeprefix("~"), w[0] != "~") for w in en.split())
+
+
 def word(zh: str, en: str, also: Iterable[Phrase] = ()) -> Phrase:
     """Return Chinese `zh` linked to each word of `en`: surely, or possibly after a "~".
 
@@ -57,14 +65,12 @@ def word(zh: str, en: str, also: Iterable[Phrase] = ()) -> Phrase:
     [('wait', 1, 0), ('for', 0, 1)]
     """
     source = (Source(zh),)
-    extra = tuple(s for phrase in also for s in phrase.zh)
-    return Phrase(
-        source,
-        tuple(
-            Target(w[1:], (), source + extra) if w[0] == "~" else Target(w, source, extra)
-            for w in en.split()
-        ),
-    )
+    extra = tuple([s for phrase in also for s in phrase.zh])
+    english = [
+        Target(w, source, extra) if sure else Target(w, (), source + extra)
+        for w, sure in _words(en)
+    ]
+    return Phrase(source, tuple(english))
 
 
 def silent(zh: str) -> Phrase:
@@ -81,14 +87,14 @@ def echo(en: str, *of: Phrase) -> Phrase:
 def arrange(zh: Iterable[Phrase], en: Iterable[Phrase]) -> Phrase:
     """Compose phrases: `zh` in Chinese order, `en` in English order.
 
-    >>> he, than, me, tall = word("他", "he"), word("比", "than"), word("我", "me"), word("高", "taller")
+    >>> he, than, me = word("他", "he"), word("比", "than"), word("我", "me")
+    >>> tall = word("高", "taller")
     >>> both = arrange([he, than, me, tall], [he, echo("is", tall), tall, than, me])
     >>> sorted(indexed(both)[2])
     [(0, 0), (1, 3), (2, 4), (3, 2)]
     """
-    return Phrase(
-        tuple(s for phrase in zh for s in phrase.zh), tuple(t for phrase in en for t in phrase.en)
-    )
+    chinese = [s for phrase in zh for s in phrase.zh]
+    return Phrase(tuple(chinese), tuple([t for phrase in en for t in phrase.en]))
 
 
 def indexed(phrase: Phrase) -> tuple[tuple[str, ...], tuple[str, ...], Links, Links]:
@@ -131,14 +137,9 @@ class Draw:
         """Return True with the given probability."""
         return self.random.random() < probability
 
-    def weighted(self, weights: Sequence[float]) -> int:
-        """Return an index with probability proportional to its weight."""
-        left = self.random.random() * sum(weights)
-        for i, weight in enumerate(weights):
-            left -= weight
-            if left < 0:
-                return i
-        return max(i for i, weight in enumerate(weights) if weight > 0)
+    def weighted(self, cumulative: Sequence[float]) -> int:
+        """Return an index with the probability by which `cumulative` grows there."""
+        return bisect(cumulative, self.random.random() * cumulative[-1])
 
 
 Sizes = tuple[float, ...]
@@ -162,36 +163,41 @@ def _fill(slots: tuple[Sizes, ...]) -> Sizes:
     )
 
 
-def fit(draw: Draw, total: int, slots: tuple[Sizes, ...]) -> list[int]:
-    """Draw one length per slot, given that they sum to `total`."""
-    lengths = []
-    for i, slot in enumerate(slots):
-        rest = _fill(slots[i + 1 :])
-        length = draw.weighted([p * rest[total - k] for k, p in enumerate(slot[: total + 1])])
-        lengths.append(length)
-        total -= length
-    return lengths
-
-
-@dataclass(frozen=True)
 class Rule(Generic[T]):
     """One way to build a symbol: `fixed` words of its own plus slots of variable length."""
 
-    name: str
-    build: Callable[..., T]
-    weight: float
-    fixed: int
-    slots: dict[str, Sizes]
-    when: Callable[[Any], bool] | None
+    def __init__(
+        self,
+        name: str,
+        build: Callable[..., T],
+        weight: float,
+        fixed: int,
+        slots: dict[str, Sizes],
+        when: Callable[[Any], bool] | None,
+    ) -> None:
+        self.name = name
+        self.build = build
+        self.when = when
+        self.fixed = fixed
+        self.slots = slots
+        # For each slot: how likely it and those after it are to take n words together.
+        self._fills = [_fill(tuple(slots.values())[i:]) for i in range(len(slots) + 1)]
+        self._shares: dict[tuple[str, int], list[float]] = {}
+        self.chances = [0.0] * fixed + [weight * p for p in self._fills[0]]
 
-    @cached_property
-    def chances(self) -> Sizes:
-        """Weight of this rule for each length 0 … LONGEST."""
-        fill = _fill(tuple(self.slots.values()))
-        return tuple(
-            self.weight * fill[n - self.fixed] if n >= self.fixed else 0.0
-            for n in range(LONGEST + 1)
-        )
+    def fit(self, draw: Draw, length: int) -> dict[str, int]:
+        """Draw a length for every slot such that the rule makes `length` words."""
+        left = length - self.fixed
+        lengths = {}
+        for i, (name, slot) in enumerate(self.slots.items()):
+            shares = self._shares.get((name, left))
+            if shares is None:
+                rest = self._fills[i + 1]
+                weights = (p * rest[left - k] for k, p in enumerate(slot[: left + 1]))
+                shares = self._shares[name, left] = list(accumulate(weights))
+            lengths[name] = draw.weighted(shares)
+            left -= lengths[name]
+        return lengths
 
 
 class Symbol(Generic[T]):
@@ -223,9 +229,9 @@ class Symbol(Generic[T]):
         fitting = [r for r in self.rules if r.chances[n] and (r.when is None or r.when(context))]
         if not fitting:
             raise Misfit(f"{self.name} of {n} words")
-        rule = fitting[draw.weighted([r.chances[n] for r in fitting])]
-        lengths = fit(draw, n - rule.fixed, tuple(rule.slots.values()))
-        return rule.name, rule.build(draw, context, **dict(zip(rule.slots, lengths, strict=True)))
+        rule = fitting[draw.weighted(list(accumulate([r.chances[n] for r in fitting])))]
+        return rule.name, rule.build(draw, context, **rule.fit(draw, n))
 
     def __call__(self, draw: Draw, n: int, context: Any = None) -> T:
+        """Return what one of the rules built, see `draw`."""
         return self.draw(draw, n, context)[1]

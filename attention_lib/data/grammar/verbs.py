@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from . import lexicon as lex
-from .lexicon import Verb
+from .entries import Verb
 from .synchronous import EMPTY, Phrase, echo, silent, word
 
 
@@ -44,9 +44,9 @@ WAS = {"I": "was", "sg": "was", "pl": "were"}
 
 @dataclass(frozen=True, slots=True)
 class VerbGroup:
-    """The verb and what surrounds it: `aux` and `inner` (not, already) stand before it in English,
+    """The verb, its Chinese neighbours, and what stands before it in English.
 
-    `before` and `after` are its Chinese neighbours.
+    English order: aux (does, will), inner (not, already), verb.
     """
 
     verb: Phrase
@@ -67,16 +67,20 @@ def conjugate(
     after = (silent(t.after),) if t.after else ()
     if t.auxiliary in ("do", "did"):
         return _with_do(verb, t, agreement, after, negated, question)
-    finite = FINITE.get(t.auxiliary, {}).get(agreement, t.auxiliary)
-    modal = t.meaning == t.auxiliary
-    mark = word(t.before, finite if modal else t.meaning) if t.before else EMPTY
-    if not modal:
-        mark = mark if t.meaning or not t.before else silent(t.before)
-    aux = mark if modal else echo(finite, mark, *after)
     no = word("没" if t.after else "不", "not") if negated else EMPTY
-    form = word(verb.zh, verb.forms[t.form], (mark, *after) if not t.meaning else after)
-    inner = (no,) if modal else (no, mark)
-    return VerbGroup(form, (no, mark), after, aux, inner)
+    if t.meaning == t.auxiliary:  # a modal: its Chinese is the auxiliary's
+        aux = mark = word(t.before, t.auxiliary, [question])
+        main = word(verb.zh, verb.forms[t.form], after)
+        return VerbGroup(main, (no, mark), after, aux, (no,))
+    finite = FINITE[t.auxiliary][agreement]
+    if t.meaning:
+        mark = word(t.before, t.meaning)
+        main = word(verb.zh, verb.forms[t.form], after)
+    else:
+        mark = silent(t.before) if t.before else EMPTY
+        main = word(verb.zh, verb.forms[t.form], [mark, *after])
+    aux = echo(finite, mark, *after, question)
+    return VerbGroup(main, (no, mark), after, aux, (no, mark))
 
 
 def _with_do(
