@@ -27,9 +27,11 @@ from autograder.specs.luong.inputs import (
 )
 
 
-def _masked(rng: Rng, scores: Tensor, mask: Tensor, label: str, **flags: bool) -> Case:
+def _masked(
+    rng: Rng, scores: Tensor, mask: Tensor, label: str, *, grad: bool = False, cuda: bool = False
+) -> Case:
     shapes = f"scores {tuple(scores.shape)}, mask {tuple(mask.shape)}"
-    return Case((scores, mask), label=f"{label}: {shapes}", **flags)
+    return Case((scores, mask), label=f"{label}: {shapes}", grad=grad, cuda=cuda)
 
 
 def _softmax_edges(rng: Rng) -> list[Case]:
@@ -120,7 +122,8 @@ MASKED_SOFTMAX = (
     Check("a row with nothing to attend to is all 0", 1.5, lambda rng: [_empty_rows(rng)]),
     Check("gradients are right, and 0 for an empty row", 1.5, _softmax_gradients,
           all_of(equals(), gradients_equal)),
-    Check("large scores do no harm", 1, _large_scores),
+    # Next to 10⁴ float32 has steps of 10⁻³: log-softmax is right, too.
+    Check("large scores do no harm", 1, _large_scores, equals(slack=20)),
     Check("half precision works; dtype and device are kept", 0.5, _softmax_dtypes,
           all_of(equals(), dtype_kept)),
     Check("inputs are left as they were", 0.5, _softmax_inputs,
