@@ -72,8 +72,10 @@ def _what(draw: Draw, s: Setting, length: int) -> Phrase:
         raise Misfit("teachers are doctors")
     many = s.subject.plural
     if length >= 5 and not many:
-        want = Want(JOBS, form="definite", plain=s.inner)
-        return noun_phrase(draw, length, want)
+        one = noun_phrase(draw, length, Want(JOBS, form="definite", plain=s.inner))
+        if one.plural:
+            raise Misfit("she is those drivers")
+        return one
     if length >= 3 and not many and draw.chance(0.6):
         return measured(draw, JOBS.nouns, length - 3, False, lex.ONE)
     if length > 4:
@@ -162,15 +164,10 @@ def _much() -> Phrase:
 def equality(draw: Draw, s: Setting, other: int) -> Predicate:
     """跟 玛丽 一样 高: is as tall as Mary."""
     adjective, as_whom = _compared(draw, s, other)
-    with_, same = silent("跟"), Phrase((one := silent("一样")).zh)
-    first, second = echo("as", same), echo("as", with_, same)
+    with_, same = silent("跟"), word("一样", "as")
     quality = word(adjective.zh, adjective.en)
-    english = [_sure(first, one), quality, second, as_whom]
-    return spoken(EMPTY, [with_, as_whom, one, quality], be(s, quality), english)
-
-
-def _sure(english: Phrase, of: Phrase) -> Phrase:
-    return Phrase(english.zh, tuple(t._replace(sure=of.zh) for t in english.en))
+    english = [same, quality, echo("as", with_, same), as_whom]
+    return spoken(EMPTY, [with_, as_whom, same, quality], be(s, quality), english)
 
 
 @predicate.rule(
@@ -234,12 +231,17 @@ def no_possession(draw: Draw, s: Setting, what: int) -> Predicate:
     return spoken(EMPTY, [has, thing], EMPTY, [has, thing])
 
 
-def tensed(name: str, *, weight: float, **slots: Any) -> Callable[..., Any]:
+def tensed(name: str, *, weight: float, past: str = "dated", **slots: Any) -> Callable[..., Any]:
     """Register a rule three times: every day, in the past, in the future.
 
-    The function gets `tense` for `conjugate` and the time phrase that suits it.
+    The function gets `tense` for `conjugate` and the time phrase that suits it; with `past` as
+    "past" the verb has 了, as "dated" the time word alone tells.
     """
-    variants = (("present", 0, TIME, 0.7), ("dated", 0, DATED, 1.0), ("future", 1, TIME, 0.7))
+    variants = (
+        ("present", 0, TIME, 0.7),
+        (past, int(past == "past"), DATED, 1.0),
+        ("future", 1, TIME, 0.7),
+    )
 
     def register(build: Callable[..., Predicate]) -> Callable[..., Predicate]:
         for tense, marks, time, share in variants:
@@ -291,7 +293,7 @@ def wish(draw: Draw, s: Setting, time: int, place: int, action: int) -> Predicat
     return spoken(when, [group.verb, what], group.aux, [group.verb, what, when])
 
 
-@tensed("double object", weight=2.5, fixed=1, whom=SOMEONE, what=THING)
+@tensed("double object", weight=2.5, past="past", fixed=1, whom=SOMEONE, what=THING)
 def double_object(
     draw: Draw, s: Setting, tense: str, when: Phrase, whom: int, what: int
 ) -> Predicate:
@@ -304,7 +306,12 @@ def double_object(
         draw, what, Want(SORTS["subject"] if teaches else GIFTS, plain=s.inner or bool(when.zh))
     )
     rest = [group.verb, person, thing]
-    return spoken(when, [*group.before, *rest], group.aux, [*group.inner, *rest, when])
+    return spoken(
+        when,
+        [*group.before, group.verb, *group.after, person, thing],
+        group.aux,
+        [*group.inner, *rest, when],
+    )
 
 
 @predicate.rule(**said_of("ba", "person"), fixed=3, weight=4, time=TIME, what=DEFINITE)

@@ -113,7 +113,8 @@ text written|份: 报告 report
 show|部: 电影 film
 show|场: 比赛 match
 show|个: 节目 show
-picture goods light|张: 照片 photo · 地图 map
+picture goods photo|张: 照片 photo
+picture goods light|张: 地图 map
 picture goods light|幅: 油画 painting
 food fruit goods|个: 苹果 apple · 橙子 orange · 西瓜 watermelon
 food fruit goods|根: 香蕉 banana
@@ -196,19 +197,21 @@ NOUNS = _read_nouns()
 
 # objects | flags: verbs. Flags: state (no progressive, no 了, no place), pet (animals do it too),
 # beast (only animals do), done (also in 把 and 被 sentences), mishap (not by will: no wish, no
-# request), and the kinds of place where it is done.
+# request), event (past only with 了, never 正在), and the kinds of place where it is done.
 _VERBS = """
 |sport: 跑步 run · 散步 walk · 游泳 swim · 锻炼 exercise
 |meet: 唱歌 sing · 跳舞 dance · 聊天 chat · 说话 talk · 画画 paint
-|meet mishap: 哭 cry · 笑 laugh · 微笑 smile
+|meet mishap event: 哭 cry · 笑 laugh · 微笑 smile
 |work: 工作 work
 |meal: 吃饭 eat · 做饭 cook
 |study meet: 休息 rest
 |trade: 购物 shop
-|: 起床 get up · 旅行 travel · 滑雪 ski · 滑冰 skate
+|event: 起床 get up
+|: 旅行 travel · 滑雪 ski · 滑冰 skate
 |: 露营 camp · 上网 go online · 洗澡 take ~a bath
-|mishap: 迟到 arrive late
-|pet: 来 come · 睡觉 sleep · 离开 leave · 回来 return
+|mishap event: 迟到 arrive late
+|pet: 睡觉 sleep
+|pet event: 来 come · 离开 leave · 回来 return
 text|study: 看 read
 show|show: 看 watch
 picture|show study: 看 look ~at
@@ -237,7 +240,7 @@ hat|: 戴 wear
 clothes dish vehicle raw fruit|done: 洗 wash
 vehicle device string|done: 修 repair
 tool device gift|done mishap: 丢 lose
-picture|meet done: 拍 take
+photo|meet done: 拍 take
 song audio|meet: 听 listen ~to
 song|meet: 唱 sing
 string|meet: 弹 play

@@ -43,8 +43,8 @@ class Want:
     """What a rule asks of a noun phrase.
 
     `role` is subject or object; `plain` forbids relative clauses and 和; `form` is "definite"
-    (this, my, the …), "indefinite" (a, three, many …) or "any"; `avoid` is the person (1, 2) whose
-    pronoun the clause has already.
+    (this, my, the …), "indefinite" (a, three, many …), "bare" or "any"; `avoid` is
+    the person (1, 2) whose pronoun the clause has already.
     """
 
     sort: Sort
@@ -177,11 +177,11 @@ def owner(draw: Draw, length: int, de: Phrase) -> Phrase:
 
 
 def _people(want: Want) -> bool:
-    return want.sort.people and want.form != "indefinite"
+    return want.sort.people and want.form in ("any", "definite")
 
 
 def _generic(want: Want) -> bool:
-    return want.form == "any"
+    return want.form in ("any", "bare")
 
 
 def _countable(want: Want) -> bool:
@@ -189,15 +189,15 @@ def _countable(want: Want) -> bool:
 
 
 def _indefinite(want: Want) -> bool:
-    return want.form != "definite" and _countable(want)
+    return want.form in ("any", "indefinite") and _countable(want)
 
 
 def _definite(want: Want) -> bool:
-    return want.form != "indefinite" and _countable(want)
+    return want.form in ("any", "definite") and _countable(want)
 
 
 def _definite_person(want: Want) -> bool:
-    return want.form != "indefinite" and any("person" in n.kinds for n in want.sort.nouns)
+    return want.form in ("any", "definite") and any("person" in n.kinds for n in want.sort.nouns)
 
 
 def _with_clause(want: Want) -> bool:

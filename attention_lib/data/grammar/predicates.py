@@ -59,6 +59,7 @@ predicate: Symbol[Predicate] = Symbol("predicate")
 TIME = sizes({0: 5, 1: 4, 2: 1})
 DATED = sizes({1: 4, 2: 1})
 OBJECT = sizes({0: 4, 1: 5, 2: 3, 3: 6, 4: 4, 5: 3, 6: 2, 7: 1.5, 8: 1, 9: 1, 10: 0.7, 12: 0.3})
+BARE = sizes({0: 4, 1: 5, 2: 3, 3: 2, 4: 1})
 THING = sizes({1: 4, 2: 3, 3: 6, 4: 4, 5: 3, 6: 2, 7: 1.5, 8: 1, 9: 1, 10: 0.5, 12: 0.2})
 DEFINITE = sizes({3: 6, 4: 4, 5: 3, 6: 2, 7: 1, 8: 1, 9: 0.5})
 SOMEONE = sizes({1: 8, 2: 3, 3: 3, 4: 1, 5: 0.5})
@@ -66,6 +67,9 @@ PLACE = sizes({2: 1})
 ANYWHERE = sizes({0: 3, 2: 1})
 NOW = sizes({0: 3, 1: 1})
 ANYTHING_PLACED = frozenset().union(*(place.kinds for place in lex.PLACES))
+
+ACTIVE, LASTING = frozenset({"state"}), frozenset({"state", "event"})
+UNMARKED = ("dated", "progressive")  # tenses that suit no verb of a moment
 
 # Verbs by the noun that can be their object, and those that one object word needs no other for.
 TAKING: dict[Noun, list[Verb]] = defaultdict(list)
@@ -89,14 +93,18 @@ def spoken(time: Phrase, zh: list[Phrase], aux: Phrase, en: list[Phrase]) -> Pre
 
 
 def verb_for(
-    draw: Draw, s: Setting, length: int, active: bool, at: frozenset[str] | None = None
+    draw: Draw,
+    s: Setting,
+    length: int,
+    without: frozenset[str] = ACTIVE,
+    at: frozenset[str] | None = None,
 ) -> Verb:
     """Draw a verb for an object of `length` words (0: none).
 
-    `active` excludes states; `at` keeps what is done at that kind of place.
+    `without` excludes verbs by their flags; `at` keeps what is done at that kind of place.
     """
     moved = s.moved.noun if s.moved else None
-    options = _verbs(s.moved is not None, moved, length, s.kind == "animal", s.inner, active, at)
+    options = _verbs(s.moved is not None, moved, length, s.kind == "animal", s.inner, without, at)
     if not options:
         raise Misfit("no verb")
     return draw.pick(options)
@@ -109,7 +117,7 @@ def _verbs(
     length: int,
     beast: bool,
     inner: bool,
-    active: bool,
+    without: frozenset[str],
     at: frozenset[str] | None,
 ) -> list[Verb]:
     if is_moved:
@@ -124,13 +132,15 @@ def _verbs(
         v
         for v in options
         if ({"pet", "beast"} & v.flags if beast else "beast" not in v.flags)
-        and not (active and "state" in v.flags)
+        and not without & v.flags
         and (at is None or at & v.flags)
         and not (inner and "person" in v.objects.split() and not is_moved)
     ]
 
 
-def object_of(draw: Draw, s: Setting, verb: Verb, length: int, plain: bool = False) -> Phrase:
+def object_of(
+    draw: Draw, s: Setting, verb: Verb, length: int, plain: bool = False, form: str = "any"
+) -> Phrase:
     """Draw an object that suits the verb.
 
     `plain` keeps relative clauses out of it, for where an adverbial follows it in English.
@@ -139,7 +149,7 @@ def object_of(draw: Draw, s: Setting, verb: Verb, length: int, plain: bool = Fal
         return s.moved.en
     if not length:
         return EMPTY
-    want = Want(SORTS[verb.objects], plain=plain or s.inner, avoid=s.subject.person)
+    want = Want(SORTS[verb.objects], plain=plain or s.inner, form=form, avoid=s.subject.person)
     return noun_phrase(draw, length, want)
 
 
@@ -209,9 +219,11 @@ def verbal(
     """
     timeless = tense == "present" and not (time or middle or company or place or asked.zh)
     somewhere = ANYTHING_PLACED if place or asked.zh else None
-    verb = verb or verb_for(draw, s, object, active=not timeless, at=somewhere)
+    without = frozenset() if timeless else LASTING if tense in UNMARKED else ACTIVE
+    verb = verb or verb_for(draw, s, object, without, at=somewhere)
     group = conjugate(verb, tense, s.subject.agreement, negated=negated, question=s.question)
-    thing = object_of(draw, s, verb, object, plain=bool(time or place or company))
+    form = "bare" if tense == "dated" and not s.inner else "any"
+    thing = object_of(draw, s, verb, object, plain=bool(time or place or company), form=form)
     when = time_phrase(draw, TENSES[tense].time, time)
     where = place_for(draw, verb) if place else EMPTY
     with_whom = company_phrase(draw, s, company)
@@ -227,7 +239,7 @@ def bare_action(
     draw: Draw, s: Setting, length: int, at: frozenset[str] | None = None, place: bool = False
 ) -> Phrase:
     """Draw a verb without tense, its object and perhaps a place: 在 学校 看 书."""
-    verb = verb_for(draw, s, length - 1, active=True, at=ANYTHING_PLACED if place else at)
+    verb = verb_for(draw, s, length - 1, at=ANYTHING_PLACED if place else at)
     if "mishap" in verb.flags:
         raise Misfit("nobody means to")
     thing = object_of(draw, s, verb, length - 1)
@@ -263,16 +275,17 @@ def _verbal_rule(name: str, *, tense: str, negated: bool = False, **options: Any
 MIDDLE = sizes({0: 4, 1: 1})
 COMPANY = sizes({2: 4, 3: 2, 4: 2, 5: 1})
 _verbal_rule("present", fixed=1, weight=5, tense="present", time=TIME, middle=MIDDLE, object=OBJECT)
-_verbal_rule("past", fixed=2, weight=5, tense="past", time=TIME, object=OBJECT)
-_verbal_rule("time", fixed=1, weight=5, tense="dated", time=DATED, object=OBJECT)
+_verbal_rule("past", fixed=2, weight=8, tense="past", time=TIME, object=OBJECT)
+_verbal_rule("time", fixed=1, weight=3, tense="dated", time=DATED, object=BARE)
 _verbal_rule("place", fixed=1, weight=4, tense="present", time=TIME, place=PLACE, object=OBJECT)
-_verbal_rule("place", fixed=1, weight=4, tense="dated", time=DATED, place=PLACE, object=OBJECT)
+_verbal_rule("place", fixed=1, weight=4, tense="dated", time=DATED, place=PLACE, object=BARE)
+_verbal_rule("place", fixed=2, weight=4, tense="past", time=TIME, place=PLACE, object=OBJECT)
 _verbal_rule(
     "company", fixed=1, weight=2, tense="present", time=TIME, company=COMPANY, object=OBJECT
 )
 _verbal_rule(
     "company", fixed=1, weight=3, tense="dated", time=DATED, company=COMPANY, place=ANYWHERE,
-    object=OBJECT,
+    object=BARE,
 )  # fmt: skip
 _verbal_rule("future", fixed=2, weight=3, tense="future", time=TIME, place=ANYWHERE, object=OBJECT)
 _verbal_rule("future", fixed=2, weight=2, tense="intention", time=TIME, object=OBJECT)

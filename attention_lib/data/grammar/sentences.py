@@ -27,7 +27,8 @@ REST = sizes({n: 6 if n < 7 else 12 - n if n < 11 else 0.6 for n in range(1, 19)
 UNIT = sizes({n: 1 if n < 12 else 0.4 for n in range(4, 19)})
 THINGS = Sort(nouns_of("goods show string opening room song subject question written"))
 KINDS = {"person": PEOPLE, "animal": ANIMALS, "thing": THINGS}
-PRESENT, PAST = frozenset({"present"}), frozenset({"past", "time"})
+PRESENT, PAST, DATED = frozenset({"present"}), frozenset({"past"}), frozenset({"time"})
+DATES = {zh for words in lex.TIMES.values() for zh, _ in words}
 CONDITION = frozenset({"present", "description", "location", "possession", "comparison"})
 
 
@@ -98,13 +99,13 @@ def _gapped(draw: Draw, rest: int, moved: Moved, who: NounPhrase, question: Phra
     """Return a predicate without its object, of `rest` words."""
     tense, marks = draw.pick(MOVABLE)
     time = rest - marks - 1
-    if time < (tense == "dated"):
+    if time < 0:
         raise Misfit("no room for this tense")
     setting = Setting(who, moved=moved, question=question)
     return verbal(draw, setting, tense=tense, time=time)
 
 
-MOVABLE = (("present", 0), ("past", 1), ("dated", 0), ("experience", 1), ("future", 1))
+MOVABLE = (("present", 0), ("past", 1), ("experience", 1), ("future", 1))
 GAPPED = sizes({1: 3, 2: 4, 3: 3, 4: 1})
 
 
@@ -248,20 +249,29 @@ def if_(draw: Draw, context: None, first: int, subject: int, rest: int) -> Label
 @sentence.rule("when", fixed=4, weight=4, first=UNIT, second=UNIT)
 def when_(draw: Draw, context: None, first: int, second: int) -> Labelled:
     """我 吃饭 的 时候 ， 他 看 书 。 when I eat , he reads books ."""
-    only = draw.pick((PRESENT, PAST))
+    only, then = draw.pick(((PRESENT, PRESENT), (DATED, PAST)))
     de = silent("的")
     opening, stop = word("时候", "when", [de]), comma()
-    (_, a), (_, b) = statement(draw, first, only), statement(draw, second, only)
+    _, a = statement(draw, first, only)
+    b = _undated(draw, second, then)
     return ended("。", [a, de, opening, stop, b], [opening, a, stop, b])
 
 
 @sentence.rule("before or after", fixed=3, weight=3, first=UNIT, second=UNIT)
 def before(draw: Draw, context: None, first: int, second: int) -> Labelled:
     """我 吃饭 以前 ， 他 看 书 。 before I eat , he reads books ."""
-    only = draw.pick((PRESENT, PAST))
     opening, stop = word(*draw.pick(lex.ORDER)), comma()
-    (_, a), (_, b) = statement(draw, first, only), statement(draw, second, only)
+    _, a = statement(draw, first, PRESENT)
+    b = _undated(draw, second, PRESENT)
     return ended("。", [a, opening, stop, b], [opening, a, stop, b])
+
+
+def _undated(draw: Draw, length: int, only: frozenset[str]) -> Phrase:
+    """Draw a statement without a time of its own."""
+    _, said = statement(draw, length, only)
+    if any(source.word in DATES for source in said.zh):
+        raise Misfit("when it rained yesterday, he came last year")
+    return said
 
 
 chain: Symbol[Phrase] = Symbol("chain")

@@ -113,8 +113,8 @@ def translations() -> dict[str, set[str]]:
     # The words that the rules themselves bring in.
     closed = """一 a an · 是 am is are · 不 not · 没 not · 没有 not has have no · 和 and ·
 比 than · 多 much · 一样 as · 被 by · 坐 by · 跟 with · 会 will · 要 going · 已经 already ·
-这 these · 那 those · 有 is are · 里 in · 请 please · 别 not · 我们 us · 因为 because · 虽然 although ·
-如果 if · 时候 when · 最 most · 。 . · ？ ? · ， ,"""
+这 these · 那 those · 有 is are · 里 in · 请 please · 别 not · 我们 us · 因为 because ·
+虽然 although · 如果 if · 时候 when · 最 most · 。 . · ？ ? · ， ,"""
     for zh, english in lexicon.entries(closed):
         add(zh, english)
     return found
