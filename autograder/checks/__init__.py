@@ -43,19 +43,22 @@ def verdict_on(address: str, function: Callable[..., Any]) -> Verdict:
         )
     cases = draw_cases(exercise, PUBLIC_SEED)
     answers = [drive(function, row) for row in cases]
-    return judge(exercise, cases, answers, source=_source(function))
+    return judge(exercise, cases, answers, source=_source(function, exercise.name))
 
 
-def _source(function: Callable[..., Any]) -> str | None:
-    """The function's code below the imports that its global names stand for."""
+def _source(function: Callable[..., Any], exercise: str) -> str:
+    """The function's code with the imports that its global names stand for.
+
+    The last line says where the function itself comes from: a library's is none of one's own.
+    """
     try:
-        source = inspect.getsource(function)
+        source = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
-        return None
+        source = ""
     names = getattr(getattr(function, "__code__", None), "co_names", ())
     namespace = getattr(function, "__globals__", {})
     imports = [_import_line(name, namespace[name]) for name in names if name in namespace]
-    return "\n".join([*filter(None, imports), textwrap.dedent(source)])
+    return "\n".join([*imports, source, _import_line(exercise, function)])
 
 
 def _import_line(name: str, value: Any) -> str:

@@ -101,19 +101,23 @@ def difference(value: Any, wanted: Any, allowed: float) -> str | None:
     if problem:
         return problem
     got, want = numbers(value), numbers(wanted)
-    if torch.equal(got, want):
-        return None
-    bad = int((~torch.isfinite(got) & torch.isfinite(want)).sum())
-    if bad:
-        kind = "NaN" if bool(got.isnan().any()) else "infinite"
-        return f"{bad} of {got.numel()} values are {kind}"
-    scale = max(1.0, float(want[torch.isfinite(want)].abs().max()))
+    bad = ~torch.isfinite(got) & torch.isfinite(want)
+    if bool(bad.any()):
+        kind = "NaN" if bool(got[bad].isnan().any()) else "infinite"
+        return f"{int(bad.sum())} of {got.numel()} values are {kind}"
     gap = (got - want).abs()
-    off = ~(gap <= allowed * scale) & (got != want)
+    off = ~(gap <= allowed * _scale(want)) & (got != want)
     if not bool(off.any()):
         return None
-    largest = float(gap[torch.isfinite(gap)].max())
+    finite = gap[torch.isfinite(gap)]
+    largest = float(finite.max()) if finite.numel() else float("inf")
     return f"{int(off.sum())} of {off.numel()} values differ, by up to {largest:.2g}"
+
+
+def _scale(values: Tensor) -> float:
+    """The largest finite magnitude, but at least 1."""
+    finite = values[torch.isfinite(values)].abs()
+    return max(1.0, float(finite.max())) if finite.numel() else 1.0
 
 
 def same_answer(case: Case, one: Answer, other: Answer) -> bool:
@@ -140,10 +144,7 @@ def _same_value(one: Any, other: Any, allowed: float) -> bool:
     finite = torch.isfinite(b)
     if not torch.equal(torch.isfinite(a), finite) or not torch.equal(a.isnan(), b.isnan()):
         return False
-    if not bool(finite.any()):
-        return True
-    scale = max(1.0, float(b[finite].abs().max()))
-    return bool(((a - b)[finite].abs() <= allowed * scale).all())
+    return bool(((a - b)[finite].abs() <= allowed * _scale(b)).all())
 
 
 def _same_grads(

@@ -2,6 +2,7 @@
 
 from html import escape
 from typing import TYPE_CHECKING
+from unicodedata import combining
 
 if TYPE_CHECKING:
     from autograder.checks.judge import CheckResult, Verdict
@@ -19,7 +20,7 @@ def as_text(verdict: "Verdict") -> str:
     """A verdict as lines of text."""
     lines = [_headline(verdict)]
     if verdict.status != "not attempted":
-        width = max((len(c.name) for c in verdict.checks), default=0)
+        width = max((_width(c.name) for c in verdict.checks), default=0)
         lines += [_check_line(check, width) for check in verdict.checks]
     if verdict.status != "correct":
         lines += ["", _hint(verdict)]
@@ -32,8 +33,14 @@ def _headline(verdict: "Verdict") -> str:
 
 
 def _check_line(check: "CheckResult", width: int) -> str:
-    line = f"  {'✓' if check.passed else '✗'} {check.name:<{width}}  {_earned(check)}"
+    pad = " " * (width - _width(check.name))
+    line = f"  {'✓' if check.passed else '✗'} {check.name}{pad}  {_earned(check)}"
     return line if check.passed or not check.message else f"{line}\n      {check.message}"
+
+
+def _width(text: str) -> int:
+    """Columns on screen: the tilde of h̃ takes none of its own."""
+    return sum(not combining(character) for character in text)
 
 
 def _earned(check: "CheckResult") -> str:

@@ -2,29 +2,33 @@
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 
-_TEXT_TOO_LONG = 2_000_000
+_LONGEST = 2_000_000
 
 
-def forbidden_calls(source: str, forbidden: Sequence[str]) -> list[str]:
+def forbidden_calls(source: str, forbidden: Sequence[str], exercise: str = "") -> list[str]:
     """The forbidden dotted names that ``source`` uses, imports resolved; nothing is run.
 
-    A name forbids everything beneath it, too.
+    A name forbids everything beneath it, too. An import that nothing uses is no finding, unless
+    it is bound to the name of the ``exercise`` itself.
 
     >>> code = "import torch.nn.functional as F\\ndef f(q): return F.sdpa(q)"
     >>> forbidden_calls(code, ["torch.nn.functional.sdpa"])
     ['torch.nn.functional.sdpa']
     """
     try:
-        tree = ast.parse(_without_magic(source[:_TEXT_TOO_LONG]))
-        names = _Names()
-        names.visit(tree)
-        used = names.used
+        tree = ast.parse(_without_magic(source[:_LONGEST]))
+        bindings = _Bindings()
+        bindings.visit(tree)
+        uses = _Uses(bindings.names)
+        uses.visit(tree)
+        used = uses.found | bindings.stars | bindings.names[exercise]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # What Python cannot read is at least searched as text.
-        used = set(re.findall(r"[\w.]+", source))
-    return sorted({name for name in forbidden for u in used if _beneath(u, name)})
+        used = set(re.findall(r"[\w.]+", source[:_LONGEST]))
+    return sorted({name for name in forbidden if any(_beneath(u, name) for u in used)})
 
 
 def _beneath(used: str, name: str) -> bool:
@@ -32,70 +36,67 @@ def _beneath(used: str, name: str) -> bool:
 
 
 def _without_magic(source: str) -> str:
-    """Comment out lines for IPython; the indentation keeps its statement."""
-    return re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
+    """Replace lines for IPython; the indentation keeps its statement."""
+    return re.sub(r"^([ \t]*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
 
 
-class _Names(ast.NodeVisitor):
-    """Collects every dotted name that a module imports or reads, aliases written out."""
+def _resolve(node: ast.expr, names: dict[str, set[str]]) -> set[str]:
+    """The dotted names a node may stand for: attributes, getattr, import_module of a literal."""
+    match node:
+        case ast.Name(id=name):
+            return names.get(name) or {name}
+        case ast.Attribute(value=value, attr=attribute):
+            return {f"{base}.{attribute}" for base in _resolve(value, names)}
+        case ast.Call(
+            func=ast.Name(id="getattr"), args=[value, ast.Constant(value=str(attribute)), *_]
+        ):
+            return {f"{base}.{attribute}" for base in _resolve(value, names)}
+        case ast.Call(
+            func=ast.Name(id="__import__" | "import_module") | ast.Attribute(attr="import_module"),
+            args=[ast.Constant(value=str(module)), *_],
+        ):
+            return {module}
+    return set()
+
+
+class _Bindings(ast.NodeVisitor):
+    """What imports and plain assignments bind names to, anywhere in the source."""
 
     def __init__(self) -> None:
-        self.used: set[str] = set()
-        self._aliases: dict[str, str] = {}
+        self.names: dict[str, set[str]] = defaultdict(set)
+        self.stars: set[str] = set()
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
-            self.used.add(alias.name)
             first = alias.name.split(".")[0]
-            self._aliases[alias.asname or first] = alias.name if alias.asname else first
+            self.names[alias.asname or first].add(alias.name if alias.asname else first)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         for alias in node.names:
-            name = f"{node.module or ''}.{alias.name}" if alias.name != "*" else node.module or ""
-            self.used.add(name)
-            self._aliases[alias.asname or alias.name] = name
+            if alias.name == "*":
+                self.stars.add(node.module or "")
+            else:
+                self.names[alias.asname or alias.name].add(f"{node.module}.{alias.name}")
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        # The student's own function takes the place of what was imported under its name.
+        self.names.pop(node.name, None)
+        self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        self.visit(node.value)
-        name = self._resolve(node.value)
         for target in node.targets:
-            if name and isinstance(target, ast.Name):
-                self._aliases[target.id] = name
-            self.visit(target)
+            if isinstance(target, ast.Name):
+                self.names[target.id] |= _resolve(node.value, self.names)
 
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        self._note(node)
+
+class _Uses(ast.NodeVisitor):
+    """Every dotted name that is read."""
+
+    def __init__(self, names: dict[str, set[str]]) -> None:
+        self.found: set[str] = set()
+        self._names = names
+
+    def visit(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Name | ast.Attribute | ast.Call):
+            self.found |= _resolve(node, self._names)
         self.generic_visit(node)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        self._note(node)
-
-    def visit_Call(self, node: ast.Call) -> None:
-        self._note(node)
-        self.generic_visit(node)
-
-    def _note(self, node: ast.expr) -> None:
-        name = self._resolve(node)
-        if name:
-            self.used.add(name)
-
-    def _resolve(self, node: ast.expr) -> str | None:
-        """A node's dotted name: attributes, getattr with a literal, import_module("…")."""
-        match node:
-            case ast.Name(id=name):
-                return self._aliases.get(name, name)
-            case ast.Attribute(value=value, attr=attribute):
-                base = self._resolve(value)
-                return f"{base}.{attribute}" if base else None
-            case ast.Call(
-                func=ast.Name(id="getattr"), args=[value, ast.Constant(value=str(attribute)), *_]
-            ):
-                base = self._resolve(value)
-                return f"{base}.{attribute}" if base else None
-            case ast.Call(
-                func=ast.Name(id="__import__" | "import_module")
-                | ast.Attribute(attr="import_module"),
-                args=[ast.Constant(value=str(module)), *_],
-            ):
-                return module
-        return None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from autograder.checks import display
@@ -70,13 +71,13 @@ def judge(
         return _nothing(exercise, "error", problem)
     if all(_is_stub(a) for row in answers for a in row if not a.skipped):
         return _nothing(exercise, "not attempted", "Not attempted yet: the stub is still there.")
-    used = forbidden_calls(source, exercise.forbidden) if source else []
+    used = forbidden_calls(source, exercise.forbidden, exercise.name) if source else []
     if used:
         return _nothing(exercise, "wrong", _forbidden_message(used))
     expected = [_expect(exercise, row) for row in cases]
     results = tuple(
-        _result(exercise, *one)
-        for one in zip(exercise.checks, cases, answers, expected, strict=True)
+        _result(*one)
+        for one in zip(exercise.checks, _worths(exercise), cases, answers, expected, strict=True)
     )
     return _verdict(exercise, cases, answers, expected, results)
 
@@ -91,14 +92,13 @@ def _verdict(
     points = round(sum(r.weight for r in results if r.passed), 2)
     failed = [r for r in results if not r.passed]
     if not failed:
-        points = exercise.points
+        points = float(exercise.points)
         return Verdict(
             exercise.name, points, points, "correct", results, None, "All checks passed."
         )
     found = diagnose(exercise, cases, answers, expected, [r.passed for r in results])
-    first_error = next((a.error for row in answers for a in row if a.error), None)
-    crashed = points == 0 and any(a.error for a in answers[0])
-    status = "partial" if points else "error" if crashed and first_error else "wrong"
+    crashed = any(answer.error for answer in answers[0])
+    status = "partial" if points else "error" if crashed else "wrong"
     message = (
         found.hint if found else f"First failing check: {failed[0].name}: {failed[0].message}."
     )
@@ -154,7 +154,7 @@ def _plain_value(value: Any, depth: int) -> bool:
         return depth < 8 and all(_plain_value(item, depth + 1) for item in value)
     if kind is dict:
         return depth < 8 and all(_plain_value(item, depth + 1) for item in value.values())
-    return value is None or kind in (bool, int, float, str, Tensor) or kind.__module__ == "numpy"
+    return value is None or kind in (bool, int, float, str, Tensor, np.ndarray)
 
 
 def _is_stub(answer: Answer) -> bool:
@@ -180,18 +180,23 @@ def _expect(exercise: Exercise, cases: Sequence[Case]) -> list[Answer]:
 
 
 def _result(
-    exercise: Exercise,
     check: Check,
+    worth: float,
     cases: Sequence[Case],
     answers: Sequence[Answer],
     expected: Sequence[Answer],
 ) -> CheckResult:
-    weights = dict(zip((c.name for c in exercise.checks), _worths(exercise), strict=True))
     kept = [trio for trio in zip(cases, answers, expected, strict=True) if not trio[1].skipped]
     problem = next((p for p in (_unfit(*trio) for trio in kept) if p), None)
     if problem is None and kept:
-        problem = check.holds(*(list(column) for column in zip(*kept, strict=True)))
-    return CheckResult(check.name, problem is None, weights[check.name], problem or "")
+        asked, given, wanted = (list(column) for column in zip(*kept, strict=True))
+        problem = check.holds(asked, [_as_tuple(answer) for answer in given], wanted)
+    return CheckResult(check.name, problem is None, worth, problem or "")
+
+
+def _as_tuple(answer: Answer) -> Answer:
+    """A list of results will do where a tuple is wanted."""
+    return replace(answer, value=tuple(answer.value)) if type(answer.value) is list else answer
 
 
 def _unfit(case: Case, answer: Answer, expected: Answer) -> str | None:

@@ -179,6 +179,24 @@ def gradients_equal(
     return None
 
 
+def only_column_moves(column: int) -> Holds:
+    """The second answer equals the first, but for one column, which does differ."""
+
+    def holds(
+        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+    ) -> str | None:
+        gap = (answers[1].value.double() - answers[0].value.double()).abs()
+        moved = ~(gap <= 10 * tolerance(cases[0]))
+        if not bool(moved[..., column].any()):
+            return at(cases[1], f"the scores of position {column} do not move with its key")
+        moved[..., column] = False
+        if bool(moved.any()):
+            return at(cases[1], f"scores of positions other than {column} move, too")
+        return None
+
+    return holds
+
+
 def agrees_with_first(part: Callable[[Any, Any], Any]) -> Holds:
     """Every answer's ``part(value, first value)`` equals the first answer of its dtype."""
 
@@ -189,7 +207,7 @@ def agrees_with_first(part: Callable[[Any, Any], Any]) -> Holds:
         for case, answer in zip(cases[1:], answers[1:], strict=True):
             problem = difference(part(answer.value, first), first, tolerance(case))
             if problem:
-                return at(case, f"{problem} from the same sentences without it")
+                return at(case, f"{problem} against the same sentences without it")
         return None
 
     return holds
