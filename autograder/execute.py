@@ -29,7 +29,17 @@ from autograder.outputs import Outputs
 
 NO_SANDBOX = "none"
 _LOCAL = "local-provisioner"
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_ENVIRONMENT = (
+    "CUDA_VISIBLE_DEVICES",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "TMPDIR",
+    "TZ",
+    "VIRTUAL_ENV",
+)
 
 
 class ExecutionError(Exception):

@@ -6,6 +6,7 @@ grading pages, manual marks, late penalties, feedback and exports work on it.
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
 from nbgrader.utils import parse_utc
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from traitlets.config import Config
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
@@ -137,7 +138,10 @@ def open_gradebook(course: Course, assignment: str) -> Iterator[GradebookWriter]
     """Open the gradebook for writing one assignment's marks, and close it again."""
     writer = GradebookWriter(course, assignment)
     try:
-        yield writer
+        with warnings.catch_warnings():
+            # nbgrader's models, written for SQLAlchemy 1, are told so at every new submission.
+            warnings.simplefilter("ignore", SAWarning)
+            yield writer
     finally:
         writer.close()
 

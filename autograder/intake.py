@@ -288,14 +288,12 @@ def _choose(
     counts = Counter(cell.grade_id for cell in cells if cell.grade_id is not None)
     for grade_id, count in counts.items():
         if count > 1:
-            kind = "test" if is_locked(anchors[grade_id]) else "answer"
-            findings.append(
-                Finding(
-                    "duplicate cell",
-                    f"The {kind} cell {grade_id!r} is there {count} times; the last one that "
-                    "differs from the empty one counts.",
-                )
-            )
+            told = f"Cell {grade_id!r} is there {count} times; "
+            if is_locked(anchors[grade_id]):
+                told += "it was run once."
+            else:
+                told += "the last one that is filled in counts, the others ran before it."
+            findings.append(Finding("duplicate cell", told))
     return chosen
 
 
