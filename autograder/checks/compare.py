@@ -17,6 +17,8 @@ TOLERANCE = {
     torch.bfloat16: 6e-2,
 }
 
+_ORDER = ("first", "second", "third", "fourth", "fifth")
+
 
 def equals_oracle(
     cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
@@ -40,8 +42,12 @@ def at(case: Case, problem: str) -> str:
     return f"{problem} ({case.label})" if case.label else problem
 
 
-def misfit(value: Any, wanted: Any, what: str = "your result") -> str | None:
+def misfit(
+    value: Any, wanted: Any, what: str = "your result", parts: tuple[int, ...] | None = None
+) -> str | None:
     """What is wrong with a value's kind or shape, or None: values are not looked at.
+
+    Of a tuple only the given ``parts`` are looked into, all if None.
 
     >>> misfit(torch.zeros(2, 5, 3), torch.zeros(2, 3, 5))
     'your result has shape (2, 5, 3); wanted (2, 3, 5)'
@@ -55,9 +61,8 @@ def misfit(value: Any, wanted: Any, what: str = "your result") -> str | None:
     if type(wanted) is tuple:
         if type(value) not in (tuple, list) or len(value) != len(wanted):
             return f"{what} is {kind_of(value)}; wanted a tuple of {len(wanted)}"
-        parts = ("first", "second", "third", "fourth", "fifth")
-        for part, item, one in zip(parts, value, wanted, strict=False):
-            problem = misfit(item, one, f"the {part} thing you return")
+        for index in range(len(wanted)) if parts is None else parts:
+            problem = misfit(value[index], wanted[index], f"the {_ORDER[index]} thing you return")
             if problem:
                 return problem
         return None

@@ -4,7 +4,7 @@ Pure and deterministic. Answers are plain data of unknown origin: their number a
 checked, and no method of theirs is called before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,14 +79,13 @@ def judge(
         _result(*one)
         for one in zip(exercise.checks, _worths(exercise), cases, answers, expected, strict=True)
     )
-    return _verdict(exercise, cases, answers, expected, results)
+    return _verdict(exercise, cases, answers, results)
 
 
 def _verdict(
     exercise: Exercise,
     cases: Sequence[Sequence[Case]],
     answers: Sequence[Sequence[Answer]],
-    expected: Sequence[Sequence[Answer]],
     results: tuple[CheckResult, ...],
 ) -> Verdict:
     points = round(sum(r.weight for r in results if r.passed), 2)
@@ -96,7 +95,7 @@ def _verdict(
         return Verdict(
             exercise.name, points, points, "correct", results, None, "All checks passed."
         )
-    found = diagnose(exercise, cases, answers, expected, [r.passed for r in results])
+    found = diagnose(exercise, cases, answers, [r.passed for r in results])
     crashed = any(answer.error for answer in answers[0])
     status = "partial" if points else "error" if crashed else "wrong"
     message = (
@@ -187,7 +186,7 @@ def _result(
     expected: Sequence[Answer],
 ) -> CheckResult:
     kept = [trio for trio in zip(cases, answers, expected, strict=True) if not trio[1].skipped]
-    problem = next((p for p in (_unfit(*trio) for trio in kept) if p), None)
+    problem = next((p for p in (_unfit(*trio, check.parts) for trio in kept) if p), None)
     if problem is None and kept:
         asked, given, wanted = (list(column) for column in zip(*kept, strict=True))
         problem = check.holds(asked, [_as_tuple(answer) for answer in given], wanted)
@@ -199,12 +198,14 @@ def _as_tuple(answer: Answer) -> Answer:
     return replace(answer, value=tuple(answer.value)) if type(answer.value) is list else answer
 
 
-def _unfit(case: Case, answer: Answer, expected: Answer) -> str | None:
+def _unfit(
+    case: Case, answer: Answer, expected: Answer, parts: tuple[int, ...] | None
+) -> str | None:
     """An exception, or a value of the wrong kind or shape."""
     if answer.error:
         place = f" at {answer.where}" if answer.where else ""
         return at(case, f"{answer.error}{place}")
-    problem = misfit(answer.value, expected.value)
+    problem = misfit(answer.value, expected.value, parts=parts)
     return at(case, problem) if problem else None
 
 
@@ -212,7 +213,6 @@ def diagnose(
     exercise: Exercise,
     cases: Sequence[Sequence[Case]],
     answers: Sequence[Sequence[Answer]],
-    expected: Sequence[Sequence[Answer]],
     passed: Sequence[bool],
 ) -> Misconception | None:
     """The misconception whose answers these are.
@@ -220,24 +220,24 @@ def diagnose(
     First one that agrees on every case; failing that, the only one that agrees on the first
     failing check, where the numbers (not an exception) give it away.
     """
-    bank = [(m, _misled(m.function, cases)) for m in exercise.misconceptions]
-    for misconception, theirs in bank:
-        if all(_agree(*rows) for rows in zip(cases, answers, theirs, strict=True)):
+    for misconception in exercise.misconceptions:
+        if all(_agree(misconception, *rows) for rows in zip(cases, answers, strict=True)):
             return misconception
     first = passed.index(False)
     if any(a.error for a in answers[first]):
         return None
-    alike = [m for m, theirs in bank if _agree(cases[first], answers[first], theirs[first])]
+    alike = [m for m in exercise.misconceptions if _agree(m, cases[first], answers[first])]
     return alike[0] if len(alike) == 1 else None
 
 
-def _misled(function: Callable[..., Any], cases: Sequence[Sequence[Case]]) -> list[list[Answer]]:
-    # A misconception is looked at where the grader runs: never on a GPU.
-    return [drive(function, [replace(case, cuda=False) for case in row]) for row in cases]
-
-
-def _agree(cases: Sequence[Case], answers: Sequence[Answer], theirs: Sequence[Answer]) -> bool:
+def _agree(misconception: Misconception, cases: Sequence[Case], answers: Sequence[Answer]) -> bool:
+    """Whether a misconception gives these answers; asked case by case, most disagree at once."""
     return all(
-        answer.skipped or same_answer(case, answer, other)
-        for case, answer, other in zip(cases, answers, theirs, strict=True)
+        answer.skipped or same_answer(case, answer, _misled(misconception, case))
+        for case, answer in zip(cases, answers, strict=True)
     )
+
+
+def _misled(misconception: Misconception, case: Case) -> Answer:
+    # Misconceptions run where the grader does, never on a GPU.
+    return drive(misconception.function, [replace(case, cuda=False)])[0]

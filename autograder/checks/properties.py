@@ -16,6 +16,9 @@ from autograder.checks.spec import Holds
 
 Pick = Callable[[Any], Any]
 
+# The least correlation with the right values at which a property counts for anything.
+_RESEMBLING = 0.7
+
 
 def _whole(value: Any) -> Any:
     return value
@@ -43,7 +46,7 @@ def resembling(*properties: Holds, pick: Pick = _whole) -> Holds:
         want = torch.cat([numbers(pick(wanted.value)) for wanted in expected])
         # Whether an empty row is NaN is for another check to say.
         known = torch.isfinite(got)
-        if int(known.sum()) < 2 or _correlation(got[known], want[known]) < 0.9:
+        if int(known.sum()) < 2 or _correlation(got[known], want[known]) < _RESEMBLING:
             return "the values are too far from the right ones for this to count"
         return None
 
@@ -108,6 +111,20 @@ def zero_where_oracle_is(pick: Pick = _whole) -> Holds:
         return None
 
     return holds
+
+
+def nonzero_like_oracle(
+    cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+) -> str | None:
+    """Values are exactly 0 where the oracle's are, and nowhere else."""
+    for case, answer, wanted in zip(cases, answers, expected, strict=True):
+        stray = int(((answer.value != 0) & (wanted.value == 0)).sum())
+        lost = int(((answer.value == 0) & (wanted.value != 0)).sum())
+        if stray or lost:
+            return at(
+                case, f"{stray} cells have weight outside the window, {lost} inside have none"
+            )
+    return None
 
 
 def bounded(limit: Callable[[Case], float]) -> Holds:

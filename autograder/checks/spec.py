@@ -37,13 +37,15 @@ class Check:
 
     ``name`` reads as the property, ``weight`` is its share of the points, ``cases`` draws the
     inputs. ``holds`` gets the cases, the student's answers and the oracle's, and says what is
-    wrong, or None; it sees only answers without an error whose shapes fit.
+    wrong, or None; it sees only answers without an error whose shapes fit. Of a tuple only the
+    ``parts`` that it looks at must fit.
     """
 
     name: str
     weight: float
     cases: Callable[[np.random.Generator], list[Case]]
     holds: Holds = equals_oracle
+    parts: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

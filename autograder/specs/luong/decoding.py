@@ -1,12 +1,17 @@
 """Checks of the exercises on windows, the decoder's step and alignments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from attention_lib.attention import attentional_vector, masked_softmax
+from attention_lib.scores import general_score
+from autograder.checks.cases import upcast
+from autograder.checks.compare import difference, numbers, tolerance
 from autograder.checks.properties import (
+    Pick,
     agrees_with_first,
     all_of,
     boolean,
@@ -14,11 +19,12 @@ from autograder.checks.properties import (
     equals,
     gradients_equal,
     inputs_unchanged,
+    nonzero_like_oracle,
     resembling,
     rows_sum_like_oracle,
     zero_where_oracle_is,
 )
-from autograder.checks.spec import Case, Check
+from autograder.checks.spec import Answer, Case, Check, Holds
 from autograder.specs.luong.inputs import (
     HALVES,
     Rng,
@@ -145,16 +151,16 @@ def _local_inputs(rng: Rng) -> list[Case]:
 
 
 LOCAL_P_WEIGHTS = (
-    Check("weights are the windowed softmax times the Gaussian", 5, _local_random),
+    Check("weights are the windowed softmax times the Gaussian", 4, _local_random),
     Check("with W_p = 0 the window is in the middle", 1.5, _middle),
-    Check("outside the window a weight is exactly 0", 2, _local_random,
-          resembling(zero_where_oracle_is())),
+    Check("weight lies inside the predicted window, and only there", 3.5, _local_random,
+          resembling(nonzero_like_oracle)),
     Check("a row sums to what the Gaussian leaves of 1", 1.5, _local_random,
           resembling(rows_sum_like_oracle())),
     Check("appending padding changes nothing", 2, _local_padded,
           resembling(zero_where_oracle_is(), agrees_with_first(_real_columns))),
     Check("one word, one step and an empty sentence are fine", 1, _local_edges),
-    Check("gradients are finite and reach W_p and v_p", 2, _local_gradients,
+    Check("gradients are finite and reach W_p and v_p", 1.5, _local_gradients,
           all_of(equals(), gradients_equal)),
     Check("dtype, device and inputs are kept", 1, _local_inputs,
           all_of(equals(slack=2), dtype_kept, inputs_unchanged)),
@@ -171,6 +177,42 @@ def _state(value: Any) -> Any:
 
 def _weights(value: Any) -> Any:
     return value[2]
+
+
+def _weights_of(case: Case, value: Any) -> Tensor:
+    """The weights that belong to a student's own state."""
+    *_, memory, mask, params = upcast(case).args
+    query = value[1].double()[:, None]
+    scores = general_score(query, memory, params["W_a"])
+    return masked_softmax(scores, mask[:, None])[:, 0]
+
+
+def _vector_of(case: Case, value: Any) -> Tensor:
+    """The attentional vector that belongs to a student's own state and weights."""
+    *_, memory, _, params = upcast(case).args
+    context = (value[2].double()[:, None] @ memory)[:, 0]
+    return attentional_vector(context, value[1].double(), params["W_c"])
+
+
+def _right_or_following(pick: Pick, follow: Callable[[Case, Any], Tensor]) -> Holds:
+    """A part is right, or follows rightly from the student's other parts: one slip costs once."""
+
+    def holds(
+        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+    ) -> str | None:
+        problem = equals(pick)(cases, answers, expected)
+        if problem is None:
+            return None
+        for case, answer in zip(cases, answers, strict=True):
+            part = numbers(pick(answer.value))
+            # What is the same everywhere follows from nothing.
+            alike = bool((part == part[0]).all())
+            own = follow(case, answer.value)
+            if alike or difference(pick(answer.value), own, 10 * tolerance(case)):
+                return problem
+        return None
+
+    return holds
 
 
 def _steps(rng: Rng) -> list[Case]:
@@ -208,9 +250,12 @@ def _step_dtypes(rng: Rng) -> list[Case]:
 
 
 LUONG_STEP = (
-    Check("the state takes in y, the last h̃ and the last state", 3, _steps, equals(_state)),
-    Check("weights are the masked softmax of the general score", 2.5, _steps, equals(_weights)),
-    Check("h̃ is tanh(W_c [c; h])", 3, _steps, equals(_vector)),
+    Check("the state takes in y, the last h̃ and the last state", 3, _steps, equals(_state),
+          parts=(1,)),
+    Check("weights are the masked softmax of the general score", 2.5, _steps,
+          _right_or_following(_weights, _weights_of), parts=(1, 2)),
+    Check("h̃ is tanh(W_c [c; h])", 3, _steps,
+          _right_or_following(_vector, _vector_of)),
     Check("padding gets no weight and changes nothing", 1.5, _step_padded,
           resembling(zero_where_oracle_is(_weights), agrees_with_first(_step_without_padding))),
     Check("one sentence or one source position is enough", 1, _step_edges),
