@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +16,7 @@ from functools import cached_property
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
 from sqlalchemy.exc import SQLAlchemyError
@@ -312,7 +314,10 @@ def _pool(jobs: Iterator[Job], workers: int, broken: list[Job]) -> Iterator[tupl
     suspicion.
     """
     running: dict[Future[Graded], Job] = {}
-    with ProcessPoolExecutor(workers, mp_context=_context()) as pool:
+    with (
+        TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as scratch,
+        ProcessPoolExecutor(workers, _context(), _keep_scratch_in, (scratch,)) as pool,
+    ):
         while True:
             while not broken and len(running) < workers and (job := next(jobs, None)):
                 try:
@@ -331,6 +336,11 @@ def _pool(jobs: Iterator[Job], workers: int, broken: list[Job]) -> Iterator[tupl
                     yield ungraded(job, "grader failed", message), False
                 else:
                     yield future.result(), True
+
+
+def _keep_scratch_in(folder: str) -> None:
+    """Let this process put its scratch folders where they are removed even if it is killed."""
+    tempfile.tempdir = folder
 
 
 def _context() -> multiprocessing.context.BaseContext:

@@ -1,4 +1,6 @@
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 from nbformat.v4 import new_code_cell
@@ -76,8 +78,10 @@ def test_a_class_is_graded_recorded_and_not_graded_again(
 
 
 def test_a_notebook_that_kills_its_grader_is_named_and_the_others_are_graded(
-    grade, home, submit, student_notebook, right
+    grade, home, submit, student_notebook, right, monkeypatch
 ):
+    scratch = Path(tempfile.mkdtemp())  # pytest's own folders are too deep for a socket's name
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     killer = student_notebook()
     killer.cells.insert(
         2, new_code_cell("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)")
@@ -89,6 +93,7 @@ def test_a_notebook_that_kills_its_grader_is_named_and_the_others_are_graded(
     assert results["mallory"].findings[-1].kind == "grader killed"
     assert (results["mallory"].status, results["mallory"].score) == ("failed", 0.0)
     assert results["ada"].score == results["zoe"].score > 0
+    scratch.rmdir()  # nothing was left in it
 
 
 def test_the_graders_own_failure_is_named_not_marked_and_tried_again(
