@@ -47,19 +47,20 @@ class Answer:
 
 
 def tensors_in(value: Any) -> list[Tensor]:
-    """All tensors of nested tuples, lists and dicts, in order."""
-    if isinstance(value, Tensor):
+    """All tensors of nested tuples, lists and dicts, in order, by type: ``__class__`` may lie."""
+    kind = type(value)
+    if issubclass(kind, Tensor):
         return [value]
-    if isinstance(value, Mapping):
+    if issubclass(kind, dict):
         return [t for item in value.values() for t in tensors_in(item)]
-    if isinstance(value, tuple | list):
+    if issubclass(kind, tuple | list):
         return [t for item in value for t in tensors_in(item)]
     return []
 
 
 def floating_tensors(case: Case) -> list[Tensor]:
     """The tensors of a case that have a gradient, in the order of ``Answer.grads``."""
-    return [t for t in tensors_in((case.args, case.kwargs)) if t.is_floating_point()]
+    return [t for t in tensors_in((case.args, dict(case.kwargs))) if t.is_floating_point()]
 
 
 def make_request(exercise: str, nonce: str, cases: Sequence[Sequence[Case]]) -> str:

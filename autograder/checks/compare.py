@@ -33,7 +33,7 @@ def equals_oracle(
 
 def tolerance(case: Case) -> float:
     """The tolerance for a case: that of its coarsest floating input."""
-    dtypes = {t.dtype for t in tensors_in((case.args, case.kwargs)) if t.is_floating_point()}
+    dtypes = {t.dtype for t in tensors_in((case.args, dict(case.kwargs))) if t.is_floating_point()}
     return max((TOLERANCE[dtype] for dtype in dtypes), default=TOLERANCE[torch.float64])
 
 
@@ -126,13 +126,14 @@ def _scale(values: Tensor) -> float:
 
 
 def same_answer(case: Case, one: Answer, other: Answer) -> bool:
-    """Whether two answers agree: values with their NaNs, gradients, kind of error."""
+    """Whether two answers agree: values with dtypes and NaNs, gradients, kind of error."""
     if one.error is not None or other.error is not None:
         return _error_kind(one) == _error_kind(other)
     return (
         one.changed == other.changed
-        and _same_value(one.value, other.value, tolerance(case))
-        and _same_grads(one.grads, other.grads, tolerance(case))
+        and [t.dtype for t in tensors_in(one.value)] == [t.dtype for t in tensors_in(other.value)]
+        and same_value(case, one, other)
+        and _same_grads(one.grads, other.grads, 10 * tolerance(case))
     )
 
 
@@ -140,10 +141,15 @@ def _error_kind(answer: Answer) -> str | None:
     return None if answer.error is None else answer.error.split(":")[0]
 
 
-def _same_value(one: Any, other: Any, allowed: float) -> bool:
-    if misfit(one, other) or misfit(other, one):
+def same_value(case: Case, one: Answer, other: Answer) -> bool:
+    """Whether two answers hold the same numbers, NaN where the other has NaN; dtypes may differ."""
+    if one.error is not None or other.error is not None:
         return False
-    if [t.dtype for t in tensors_in(one)] != [t.dtype for t in tensors_in(other)]:
+    return _same_numbers(one.value, other.value, tolerance(case))
+
+
+def _same_numbers(one: Any, other: Any, allowed: float) -> bool:
+    if misfit(one, other) or misfit(other, one):
         return False
     a, b = numbers(one), numbers(other)
     finite = torch.isfinite(b)
@@ -160,4 +166,4 @@ def _same_grads(
     if [g is None for g in one] != [g is None for g in other]:
         return False
     pairs = zip(one, other, strict=True)
-    return all(g is None or _same_value(g, h, 10 * allowed) for g, h in pairs)
+    return all(g is None or _same_numbers(g, h, allowed) for g, h in pairs)

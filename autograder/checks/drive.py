@@ -28,7 +28,7 @@ from autograder.checks.wire import DTYPES
 
 MIME = "application/vnd.attention-course.answers+json"
 _MAX_NUMBERS = 20_000
-_MAX_ITEMS = 100
+_MAX_ITEMS = 20
 _MAX_TEXT = 500
 _SENDABLE = frozenset(DTYPES.values())
 
@@ -84,9 +84,10 @@ def _answer(function: Callable[..., Any], case: Case) -> Answer:
     try:
         with _quiet():
             value = function(*args, **kwargs)
+            plain = _plain_result(value, device)
             grads = _gradients(value, leaves) if case.grad else None
             changed = not _same((args, kwargs), (case.args, dict(case.kwargs)))
-            return Answer(_plain_result(value, device), grads=grads, changed=changed)
+            return Answer(plain, grads=grads, changed=changed)
     except _Unusable as problem:
         return Answer(error=f"returned {problem}")
     except KeyboardInterrupt:
@@ -172,14 +173,14 @@ def _plain(value: Any, device: str, depth: int) -> Any:
         return value[:_MAX_TEXT]
     if kind is Tensor or kind is torch.nn.Parameter:
         return _plain_tensor(value, device)
-    if kind is np.ndarray and value.size <= _MAX_NUMBERS and value.dtype.kind in "biuf":
+    if kind is np.ndarray and value.size <= _MAX_NUMBERS and value.dtype.name in DTYPES:
         return value.copy()
     if issubclass(kind, np.bool_ | np.integer | np.floating):
         return value.item()
-    if issubclass(kind, tuple | list) and depth < 4 and len(value) <= _MAX_ITEMS:
+    if issubclass(kind, tuple | list) and depth < 3 and len(value) <= _MAX_ITEMS:
         items = [_plain(item, device, depth + 1) for item in value]
         return tuple(items) if issubclass(kind, tuple) else items
-    if kind is dict and depth < 4 and len(value) <= _MAX_ITEMS:
+    if kind is dict and depth < 3 and len(value) <= _MAX_ITEMS:
         return {str(key): _plain(item, device, depth + 1) for key, item in value.items()}
     raise _Unusable(f"a {_name(kind)}, wanted a tensor or a number")
 
@@ -190,7 +191,7 @@ def _plain_tensor(tensor: Tensor, device: str) -> Tensor:
         raise _Unusable(f"a tensor of an unusual kind ({kind}), wanted an ordinary one")
     if tensor.device.type != device:
         raise _Unusable(f"a tensor on {tensor.device}, but the inputs are on {device}")
-    # .data of a Parameter is a plain Tensor; the copy owns its memory.
+    # The copy owns its memory, and of a Parameter only the numbers stay.
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autograder.checks import display
 from autograder.checks.cases import Answer, Case, upcast
-from autograder.checks.compare import at, misfit, same_answer
+from autograder.checks.compare import at, misfit, same_answer, same_value
 from autograder.checks.drive import drive
 from autograder.checks.forbidden import forbidden_calls
 from autograder.checks.spec import Check, Exercise, Misconception
@@ -79,13 +79,14 @@ def judge(
         _result(*one)
         for one in zip(exercise.checks, _worths(exercise), cases, answers, expected, strict=True)
     )
-    return _verdict(exercise, cases, answers, results)
+    return _verdict(exercise, cases, answers, expected, results)
 
 
 def _verdict(
     exercise: Exercise,
     cases: Sequence[Sequence[Case]],
     answers: Sequence[Sequence[Answer]],
+    expected: Sequence[Sequence[Answer]],
     results: tuple[CheckResult, ...],
 ) -> Verdict:
     points = round(sum(r.weight for r in results if r.passed), 2)
@@ -95,13 +96,13 @@ def _verdict(
         return Verdict(
             exercise.name, points, points, "correct", results, None, "All checks passed."
         )
-    found = diagnose(exercise, cases, answers, [r.passed for r in results])
+    found = diagnose(exercise, cases, answers, expected, [r.passed for r in results])
     crashed = any(answer.error for answer in answers[0])
     status = "partial" if points else "error" if crashed else "wrong"
     message = (
         found.hint if found else f"First failing check: {failed[0].name}: {failed[0].message}."
     )
-    return Verdict(exercise.name, points, exercise.points, status, results, found, message)
+    return Verdict(exercise.name, points, float(exercise.points), status, results, found, message)
 
 
 def _nothing(exercise: Exercise, status: str, message: str) -> Verdict:
@@ -110,7 +111,7 @@ def _nothing(exercise: Exercise, status: str, message: str) -> Verdict:
         CheckResult(check.name, False, worth, "")
         for check, worth in zip(exercise.checks, _worths(exercise), strict=True)
     )
-    return Verdict(exercise.name, 0.0, exercise.points, status, results, None, message)
+    return Verdict(exercise.name, 0.0, float(exercise.points), status, results, None, message)
 
 
 def _worths(exercise: Exercise) -> list[float]:
@@ -213,20 +214,20 @@ def diagnose(
     exercise: Exercise,
     cases: Sequence[Sequence[Case]],
     answers: Sequence[Sequence[Answer]],
+    expected: Sequence[Sequence[Answer]],
     passed: Sequence[bool],
 ) -> Misconception | None:
     """The misconception whose answers these are.
 
-    First one that agrees on every case; failing that, the only one that agrees on the first
-    failing check, where the numbers (not an exception) give it away.
+    First one that agrees on every case; failing that, the only one whose numbers are those of
+    the first failing check and not the right ones, whatever else is wrong besides.
     """
     for misconception in exercise.misconceptions:
         if all(_agree(misconception, *rows) for rows in zip(cases, answers, strict=True)):
             return misconception
     first = passed.index(False)
-    if any(a.error for a in answers[first]):
-        return None
-    alike = [m for m in exercise.misconceptions if _agree(m, cases[first], answers[first])]
+    row = cases[first], answers[first], expected[first]
+    alike = [m for m in exercise.misconceptions if _same_numbers(m, *row)]
     return alike[0] if len(alike) == 1 else None
 
 
@@ -236,6 +237,22 @@ def _agree(misconception: Misconception, cases: Sequence[Case], answers: Sequenc
         answer.skipped or same_answer(case, answer, _misled(misconception, case))
         for case, answer in zip(cases, answers, strict=True)
     )
+
+
+def _same_numbers(
+    misconception: Misconception,
+    cases: Sequence[Case],
+    answers: Sequence[Answer],
+    expected: Sequence[Answer],
+) -> bool:
+    """Whether the values are the misconception's, and wrong in at least one case."""
+    wrong = False
+    for case, answer, right in zip(cases, answers, expected, strict=True):
+        if not answer.skipped:
+            if answer.error or not same_value(case, answer, _misled(misconception, case)):
+                return False
+            wrong = wrong or not same_value(case, answer, right)
+    return wrong
 
 
 def _misled(misconception: Misconception, case: Case) -> Answer:

@@ -1,0 +1,248 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from autograder.checks.cases import Answer, Case
+from autograder.checks.compare import difference, misfit
+from autograder.checks.drive import drive
+from autograder.checks.judge import judge
+from autograder.checks.properties import dtype_kept, inputs_unchanged, resembling
+from autograder.checks.spec import (
+    Check,
+    Exercise,
+    Misconception,
+    UnknownName,
+    draw_cases,
+    find_exercise,
+    load_unit,
+)
+
+
+def draw(rng: np.random.Generator) -> list[Case]:
+    return [Case((torch.from_numpy(rng.normal(size=(2, 3))),), label="random, x (2, 3)")]
+
+
+def draw_half(rng: np.random.Generator) -> list[Case]:
+    return [Case((torch.from_numpy(rng.normal(size=5)).half(),), label="float16")]
+
+
+def draw_cuda(rng: np.random.Generator) -> list[Case]:
+    return [*draw(rng), Case((torch.ones(2),), label="on a GPU", cuda=True)]
+
+
+DOUBLING = Exercise(
+    "doubled",
+    "Doubling",
+    10,
+    lambda x: 2 * x,
+    (
+        Check("values are doubled", 3, draw),
+        Check("dtype is kept", 1, draw_half, resembling(dtype_kept)),
+        Check("inputs are left as they were", 1, draw_cuda, resembling(inputs_unchanged)),
+    ),
+    (
+        Misconception("tripled", "tripled", lambda x: 3 * x, "Three is one too many."),
+        Misconception("widened", "widened", lambda x: (2 * x).float(), "Which dtype is this?"),
+        Misconception("halved", "halved", lambda x: x / 2, "The wrong way."),
+    ),
+    forbidden=("torch.mul",),
+)
+CASES = draw_cases(DOUBLING, 0)
+
+
+def verdict(function, **options):
+    return judge(DOUBLING, CASES, [drive(function, row) for row in CASES], **options)
+
+
+def test_right_answers_earn_everything():
+    result = verdict(lambda x: x + x)
+    assert (result.points, result.status, result.misconception) == (10, "correct", None)
+    assert [c.passed for c in result.checks] == [True] * 3
+
+
+def test_points_are_split_by_weight():
+    result = verdict(lambda x: x.mul_(2))
+    assert (result.points, result.status) == (8, "partial")
+    assert [c.weight for c in result.checks] == [6, 2, 2]
+    assert "modified in place" in result.message
+
+
+def test_a_misconception_is_named_by_its_hint():
+    result = verdict(lambda x: x + x + x)
+    assert result.misconception.name == "tripled"
+    assert result.message == "Three is one too many."
+    assert "Hint: Three is one too many." in str(result)
+
+
+def test_a_misconception_together_with_another_slip_is_still_named():
+    assert verdict(lambda x: (x * 3).float()).misconception.name == "tripled"
+
+
+def test_wrong_code_outside_the_bank_is_told_case_and_size_but_not_the_values():
+    result = verdict(lambda x: x + 1)
+    assert not result.checks[0].passed
+    assert result.misconception is None
+    assert "6 of 6 values differ" in result.message
+    assert "random, x (2, 3)" in result.message
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: (2 * x).T, "your result has shape (3, 2); wanted (2, 3)"),
+        (lambda x: (2 * x).tolist(), "your result is a list of 2; wanted a torch.Tensor"),
+        (lambda x: (2 * x).numpy(), "your result is a NumPy array"),
+        (lambda x: None, "is a return missing?"),
+        (lambda x: (x, x), "a tuple of 2"),
+        (lambda x: 2 * x + torch.nan, "6 of 6 values are NaN"),
+        (lambda x: 2 * x / 0, "6 of 6 values are infinite"),
+        (lambda x: x @ x, "RuntimeError: mat1 and mat2"),
+        (lambda x: (i for i in x), "returned a generator"),
+    ],
+)
+def test_the_message_says_what_came_back(function, words):
+    result = verdict(function)
+    assert words in result.message
+    assert not result.checks[0].passed
+
+
+def test_an_exception_in_the_first_check_is_an_error():
+    assert verdict(lambda x: x @ x).status == "error"
+    assert verdict(lambda x: 0 * x).status == "wrong"
+
+
+def test_a_stub_is_not_attempted():
+    def stub(x):
+        raise NotImplementedError
+
+    result = verdict(stub)
+    assert (result.points, result.status) == (0, "not attempted")
+
+
+def test_a_forbidden_call_costs_everything_and_is_named():
+    source = "import torch as t\ndef doubled(x): return t.mul(x, 2)"
+    result = verdict(lambda x: 2 * x, source=source)
+    assert (result.points, result.status) == (0, "wrong")
+    assert "torch.mul" in result.message
+    assert verdict(lambda x: 2 * x, source="def doubled(x): return 2 * x").points == 10
+
+
+def test_the_same_answers_get_the_same_verdict():
+    assert verdict(lambda x: 3 * x) == verdict(lambda x: 3 * x)
+
+
+def right_answers():
+    return [drive(lambda x: 2 * x, row) for row in CASES]
+
+
+class Hostile:
+    def __getattribute__(self, name):
+        raise AssertionError(f"the judge asked for {name}")
+
+    def __eq__(self, other):
+        raise AssertionError("the judge compared")
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda rows: None,
+        lambda rows: rows[:-1],
+        lambda rows: [*rows, []],
+        lambda rows: [rows[0] * 2, *rows[1:]],
+        lambda rows: [[], *rows[1:]],
+        lambda rows: [[None], *rows[1:]],
+        lambda rows: [[{"value": 1}], *rows[1:]],
+        lambda rows: [[Answer(Hostile())], *rows[1:]],
+        lambda rows: [[Answer([Hostile()])], *rows[1:]],
+        lambda rows: [[Answer(torch.nn.Parameter(torch.ones(2, 3)))], *rows[1:]],
+        lambda rows: [[Answer(1, error=Hostile())], *rows[1:]],
+        lambda rows: [[Answer(1, grads=(Hostile(),))], *rows[1:]],
+        lambda rows: [[Answer(1, grads=[None])], *rows[1:]],
+        lambda rows: [[Answer(1, changed="no")], *rows[1:]],
+        lambda rows: [[Answer(skipped=True)], *rows[1:]],
+    ],
+)
+def test_answers_of_another_form_earn_nothing(spoil):
+    result = judge(DOUBLING, CASES, spoil(right_answers()))
+    assert (result.points, result.status) == (0, "error")
+    assert result.message
+
+
+def strange_value(rng: random.Random):
+    number = rng.choice([0.0, 1.0, -1e30, float("nan"), float("inf")])
+    shape = rng.choice([(), (0,), (1,), (2, 3), (3, 2), (2, 3, 5), (2, 5), (1, 1, 1)])
+    dtype = rng.choice([torch.float32, torch.float64, torch.bool, torch.int64, torch.bfloat16])
+    finite = number if abs(number) < 1e29 else 1.0
+    tensor = torch.full(shape, number if dtype.is_floating_point else finite).to(dtype)
+    return rng.choice(
+        [None, True, 7, 2**62, number, "text", tensor, tensor, (tensor, tensor), [tensor] * 3,
+         (tensor, tensor, tensor), {"a": tensor}, np.zeros(shape), [[]], ()]
+    )  # fmt: skip
+
+
+def test_no_answer_makes_the_judge_fail():
+    rng = random.Random(7)
+    for exercise in load_unit("luong").exercises:
+        cases = draw_cases(exercise, 1)
+        right = [drive(exercise.oracle, row) for row in cases]
+        for share in (0.02, 0.2, 1.0):
+            answers = [
+                [
+                    answer
+                    if rng.random() > share
+                    else Answer(
+                        # of the right shape at times, so that properties see odd numbers, too
+                        torch.full_like(answer.value, float("inf"))
+                        if isinstance(answer.value, torch.Tensor) and rng.random() < 0.5
+                        else strange_value(rng),
+                        grads=rng.choice([None, (), (None,), (torch.ones(2),) * 3]),
+                    )
+                    for answer in row
+                ]
+                for row in right
+            ]
+            result = judge(exercise, cases, answers)
+            assert 0 <= result.points <= exercise.points
+            assert str(result)
+
+
+def test_cases_depend_on_the_seed_and_on_nothing_else():
+    exercise = load_unit("luong").exercises[0]
+    first, again, other = (draw_cases(exercise, seed)[0][0].args[0] for seed in (2**255, 2**255, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("lung/masked_softmax", "There is no unit 'lung'; known units: luong"),
+        ("luong/softmax", "has no exercise 'softmax'; it has masked_softmax, general_score"),
+        ("masked_softmax", 'wanted "unit/exercise"'),
+        ("../luong/x", 'wanted "unit/exercise"'),
+        (7, "names no exercise"),
+    ],
+)
+def test_an_unknown_name_lists_the_known_ones(address, words):
+    with pytest.raises(UnknownName, match=r"no|wanted") as caught:
+        find_exercise(address)
+    assert words in str(caught.value)
+
+
+def test_tolerance_follows_the_largest_value():
+    wanted = torch.tensor([1e4, 0.0], dtype=torch.float64)
+    assert difference(wanted.float() + 0.5, wanted, 1e-4) is None
+    assert difference(wanted.float() + 2, wanted, 1e-4) == "2 of 2 values differ, by up to 2"
+    assert difference(torch.tensor([torch.inf]), torch.tensor([torch.inf]), 1e-4) is None
+
+
+def test_a_number_may_be_a_tensor_without_axes_but_no_bool():
+    assert misfit(torch.tensor(0.5), 0.5) is None
+    assert misfit(1, 0.5) is None
+    assert misfit(True, 0.5) == "your result is a bool; wanted a number"
+    assert misfit(torch.zeros(1), 0.5) == "your result is a tensor of shape (1,); wanted a number"
