@@ -7,6 +7,7 @@ from unicodedata import combining
 if TYPE_CHECKING:
     from autograder.checks.judge import CheckResult, Verdict
 
+_MOST_DETAILS = 3
 _STATUS = {
     "correct": "correct",
     "partial": "partly right",
@@ -21,21 +22,36 @@ def as_text(verdict: "Verdict") -> str:
     lines = [_headline(verdict)]
     if verdict.status != "not attempted":
         width = max((_width(c.name) for c in verdict.checks), default=0)
-        lines += [_check_line(check, width) for check in verdict.checks]
-    if verdict.status != "correct":
-        lines += ["", _hint(verdict)]
-    return "\n".join(lines)
+        details = _details(verdict)
+        for check, detail in zip(verdict.checks, details, strict=True):
+            pad = " " * (width - _width(check.name))
+            lines.append(f"  {'✓' if check.passed else '✗'} {check.name}{pad}  {_earned(check)}")
+            lines += [f"      {detail}"] if detail else []
+    closing = _closing(verdict)
+    return "\n".join([*lines, "", closing] if closing else lines)
+
+
+def _details(verdict: "Verdict") -> list[str]:
+    """Each check's message, but of many only the first few, and none twice."""
+    shown: list[str] = []
+    details = []
+    for check in verdict.checks:
+        new = not check.passed and check.message not in shown and len(shown) < _MOST_DETAILS
+        details.append(check.message if new else "")
+        shown += [check.message] if new and check.message else []
+    return details
+
+
+def _closing(verdict: "Verdict") -> str:
+    """The hint, or the reason; nothing that a check's line has just said."""
+    if verdict.status == "correct" or (any(_details(verdict)) and not verdict.misconception):
+        return ""
+    return f"Hint: {verdict.message}" if verdict.misconception else verdict.message
 
 
 def _headline(verdict: "Verdict") -> str:
     points = f"{_number(verdict.points)} of {_number(verdict.max_points)} points"
     return f"{verdict.exercise}: {_STATUS[verdict.status]}, {points}"
-
-
-def _check_line(check: "CheckResult", width: int) -> str:
-    pad = " " * (width - _width(check.name))
-    line = f"  {'✓' if check.passed else '✗'} {check.name}{pad}  {_earned(check)}"
-    return line if check.passed or not check.message else f"{line}\n      {check.message}"
 
 
 def _width(text: str) -> int:
@@ -55,21 +71,18 @@ def _number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def _hint(verdict: "Verdict") -> str:
-    return f"Hint: {verdict.message}" if verdict.misconception else verdict.message
-
-
 def as_html(verdict: "Verdict") -> str:
     """A verdict as HTML: inherits the page's colours, escapes everything, asks for nothing."""
-    rows = "".join(_row(check) for check in verdict.checks)
+    rows = "".join(map(_row, verdict.checks, _details(verdict)))
     table = (
         f'<table style="border-collapse:collapse;margin:.4em 0;color:inherit">'
         f"<caption style='position:absolute;clip-path:inset(50%)'>Checks</caption><thead><tr>"
         f'<th scope="col" style="{_CELL}">Result</th><th scope="col" style="{_CELL}">Property</th>'
         f'<th scope="col" style="{_CELL}">Points</th></tr></thead><tbody>{rows}</tbody></table>'
     )
-    hint = "" if verdict.status == "correct" else f"<p>{escape(_hint(verdict))}</p>"
-    body = hint if verdict.status == "not attempted" else table + hint
+    closing = _closing(verdict)
+    closing = f"<p>{escape(closing)}</p>" if closing else ""
+    body = closing if verdict.status == "not attempted" else table + closing
     edge = "#009e73" if verdict.status == "correct" else "#d55e00"
     return (
         f'<section aria-label="Verdict on {escape(verdict.exercise, quote=True)}" style="'
@@ -82,9 +95,9 @@ def as_html(verdict: "Verdict") -> str:
 _CELL = "text-align:left;padding:.15em .8em .15em 0;vertical-align:top;background:transparent"
 
 
-def _row(check: "CheckResult") -> str:
+def _row(check: "CheckResult", detail: str) -> str:
     mark = "✓ passed" if check.passed else "✗ failed"
-    message = "" if check.passed or not check.message else f"<br><em>{escape(check.message)}</em>"
-    cells = (mark, escape(check.name) + message, _earned(check))
+    detail = f"<br><em>{escape(detail)}</em>" if detail else ""
+    cells = (mark, escape(check.name) + detail, _earned(check))
     row = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells)
     return f'<tr style="background:transparent">{row}</tr>'

@@ -87,10 +87,16 @@ def rows_sum_like_oracle(pick: Pick = _whole) -> Holds:
             off = ~((got - want).abs() <= 10 * tolerance(case))
             if bool(off.any()):
                 row = int(off.nonzero()[0])
-                return at(case, f"a row sums to {float(got[row]):.4g}, not {float(want[row]):.4g}")
+                sums = f"a row sums to {float(got[row]):.4g}, not {float(want[row]):.4g}"
+                return at(case, sums + _columns_instead(pick(answer.value), tolerance(case)))
         return None
 
     return holds
+
+
+def _columns_instead(weights: Tensor, allowed: float) -> str:
+    sums = weights.double().sum(-2)
+    return "; each column sums to 1" if bool(((sums - 1).abs() <= 10 * allowed).all()) else ""
 
 
 def zero_where_oracle_is(pick: Pick = _whole) -> Holds:
