@@ -96,7 +96,7 @@ _CELL = "text-align:left;padding:.15em .8em .15em 0;vertical-align:top;backgroun
 
 
 def _row(check: "CheckResult", detail: str) -> str:
-    mark = "✓ passed" if check.passed else "✗ failed"
+    mark = "✓\u00a0passed" if check.passed else "✗\u00a0failed"
     detail = f"<br><em>{escape(detail)}</em>" if detail else ""
     cells = (mark, escape(check.name) + detail, _earned(check))
     row = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells)

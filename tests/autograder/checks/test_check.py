@@ -147,8 +147,8 @@ def test_html_can_be_read_without_colour_and_by_a_screen_reader():
     html = hostile_verdict()._repr_html_()
     tags = Tags()
     tags.feed(html)
-    assert "✓ passed" in tags.text
-    assert "✗ failed" in tags.text
+    assert "✓\u00a0passed" in tags.text
+    assert "✗\u00a0failed" in tags.text
     assert [a["scope"] for tag, a in tags.seen if tag == "th"] == ["col"] * 3
     assert any("aria-label" in a for _, a in tags.seen)
     # Text takes the page's colour, so that it can be read in light and dark alike.
