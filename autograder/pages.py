@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import nbformat
 from markupsafe import Markup
 
 from autograder.results import SubmissionResult, read_submission
@@ -118,3 +120,13 @@ def read_results(course: Path, assignment: str) -> list[SubmissionResult]:
         )
     results = [read_submission(path) for path in sorted(folder.glob("*.json"))]
     return sorted(results, key=lambda result: result.student)
+
+
+def released_title(course: Path, assignment: str) -> str:
+    """Return the first heading of the released notebook, or the assignment's name without one."""
+    for path in sorted((course / "release" / assignment).glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            heading = re.search(r"^# +(.+)$", cell.source, flags=re.MULTILINE)
+            if cell.cell_type == "markdown" and heading:
+                return heading[1].strip()
+    return assignment

@@ -1,7 +1,6 @@
 """The class report: one page that an instructor can show at a meeting."""
 
 import hashlib
-import re
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -10,13 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-import nbformat
-
 from autograder.pages import (
     OUTCOMES,
     STATUS_WORDS,
     percent,
     read_results,
+    released_title,
     render_page,
     write_atomically,
 )
@@ -150,16 +148,6 @@ def class_result(course: Path, assignment: str) -> ClassResult:
     latest = max(p.stat().st_mtime for p in (folder, *folder.glob("*.json")))
     graded_at = datetime.fromtimestamp(latest).astimezone().isoformat(timespec="minutes")
     return ClassResult(assignment, released_title(course, assignment), results, graded_at)
-
-
-def released_title(course: Path, assignment: str) -> str:
-    """Return the first heading of the released notebook, or the assignment's name without one."""
-    for path in sorted((course / "release" / assignment).glob("*.ipynb")):
-        for cell in nbformat.read(path, as_version=4).cells:
-            heading = re.search(r"^# +(.+)$", cell.source, flags=re.MULTILINE)
-            if cell.cell_type == "markdown" and heading:
-                return heading[1].strip()
-    return assignment
 
 
 def feedback_links(course: Path, group: ClassResult) -> dict[str, str]:

@@ -2,13 +2,16 @@
 
 import copy
 import json
+import os
 import shutil
+import sysconfig
 from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbgrader.api import Gradebook
 
 from autograder.assignment import Course, notebook_bytes, release, released_notebook
 from autograder.checks.spec import load_unit
@@ -233,6 +236,17 @@ def course(tmp_path: Path) -> Path:
     release.parent.mkdir(parents=True)
     nbformat.write(new_notebook(cells=[new_markdown_cell("# Luong's attention")]), release)
     return tmp_path
+
+
+@pytest.fixture
+def new_gradebook(course, monkeypatch):
+    """The course's gradebook with the assignment in it and no student."""
+    # nbgrader makes a database by calling alembic by name.
+    monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        book.add_assignment("luong")
+        book.add_notebook("luong", "luong")
+        yield book
 
 
 @pytest.fixture
