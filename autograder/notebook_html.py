@@ -54,16 +54,35 @@ def _cleaner() -> bleach.Cleaner:
 
 
 def clean(html: str) -> str:
-    """Keep harmless markup only; headings move one level down, below the page's own.
+    """Keep harmless markup only.
 
     >>> clean("<h1 onclick='x()'>Hi</h1><script>steal()</script><img src=https://a.example/b>")
-    '<h2>Hi</h2>'
+    '<h1>Hi</h1>'
     """
     # bleach keeps the text inside what it strips; code and style sheets are no reading matter.
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|\Z)", "", html)
-    cleaned = _cleaner().clean(text)
-    cleaned = re.sub(r"<img(?![^>]*\ssrc=)[^>]*>", "", cleaned)
-    return re.sub(r"<(/?)h([1-5])\b", lambda match: f"<{match[1]}h{int(match[2]) + 1}", cleaned)
+    return re.sub(r"<img(?![^>]*\ssrc=)[^>]*>", "", _cleaner().clean(text))
+
+
+def nest_headings(html: str, below: int) -> str:
+    """Put cleaned headings under one of level ``below``, no level skipped, empty ones dropped.
+
+    >>> nest_headings("<h1>A</h1><h4>B</h4><h1>C</h1><h2></h2>", below=2)
+    '<h3>A</h3><h4>B</h4><h3>C</h3>'
+    """
+    open_levels: list[int] = []
+    last = below
+
+    def level(match: re.Match[str]) -> str:
+        nonlocal last
+        if match[1]:
+            return f"</h{open_levels.pop() if open_levels else last}"
+        last = min(int(match[2]) + below, last + 1, 6)
+        open_levels.append(last)
+        return f"<h{last}"
+
+    filled = re.sub(r"<h([1-6])[^>]*>\s*</h\1>", "", html)
+    return re.sub(r"<(/?)h([1-6])\b", level, filled)
 
 
 class _Renderer(IPythonRenderer):
@@ -146,8 +165,9 @@ def _exporter() -> HTMLExporter:
 
 
 def notebook_html(notebook: NotebookNode, verdicts: dict[int, str]) -> str:
-    """Render a notebook's cells; ``verdicts`` holds trusted HTML to follow a cell, by its index.
+    """Render a notebook's cells, to stand under a heading of level 2.
 
+    ``verdicts`` holds trusted HTML that follows a cell, by the cell's index.
     The notebook is changed: outputs are cut to size, the cells' own metadata is dropped.
     """
     for index, cell in enumerate(notebook.cells):
@@ -155,4 +175,4 @@ def notebook_html(notebook: NotebookNode, verdicts: dict[int, str]) -> str:
         cell.metadata = NotebookNode(verdict=verdicts.get(index, ""))
     notebook.metadata = NotebookNode(language_info={"name": "python", "pygments_lexer": "ipython3"})
     body, _ = _exporter().from_notebook_node(notebook)
-    return body
+    return nest_headings(body, below=2)
