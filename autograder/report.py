@@ -1,6 +1,7 @@
 """The class report: one page that an instructor can show at a meeting."""
 
 import hashlib
+import os
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -109,7 +110,7 @@ def misconception_rows(results: Sequence[SubmissionResult]) -> list[Misconceptio
 
 def aliases(students: Sequence[str]) -> dict[str, str]:
     """Give each student a neutral name whose number follows neither alphabet nor marks."""
-    shuffled = sorted(students, key=lambda name: hashlib.sha256(name.encode()).digest())
+    shuffled = sorted(students, key=lambda name: hashlib.sha256(os.fsencode(name)).digest())
     return {student: f"Student {i}" for i, student in enumerate(shuffled, start=1)}
 
 
@@ -157,7 +158,7 @@ def feedback_links(course: Path, group: ClassResult) -> dict[str, str]:
         folder = course / "feedback" / result.student / group.assignment
         page = next(iter(sorted(folder.glob("*.html"))), None)
         if page is not None:
-            links[result.student] = quote(f"../{page.relative_to(course).as_posix()}")
+            links[result.student] = quote(os.fsencode(Path("..") / page.relative_to(course)))
     return links
 
 

@@ -1,11 +1,20 @@
 """The class report: its statistics, its text and its behaviour in a browser."""
 
+import csv
+import io
+import os
+
 import pytest
 
+from autograder.classroom import grade_class
+from autograder.execute import Limits
+from autograder.export import export_csv
+from autograder.feedback import write_feedback
 from autograder.report import (
     aliases,
     distribution,
     exercise_rows,
+    feedback_links,
     misconception_rows,
     render_report,
     write_report,
@@ -88,3 +97,40 @@ def test_a_class_in_which_everything_failed_has_a_report(class_of_14):
 def test_a_missing_assignment_names_the_command_to_run(tmp_path):
     with pytest.raises(FileNotFoundError, match="autograder grade luong"):
         write_report(tmp_path, "luong")
+
+
+def test_a_name_quoted_in_a_reason_is_hidden_with_the_other_names(make_student):
+    told = page_of(
+        [make_student("王小明", [], reason="submitted/王小明/x is a link.", status="failed")]
+    )
+    assert "submitted/王小明" not in told
+    assert told.count("王小明") == told.count('<span class="name">王小明</span>')
+
+
+def test_a_folder_whose_name_is_no_utf8_has_its_row(tmp_path, make_student):
+    odd = os.fsdecode(b"caf\xe9")
+    page = tmp_path / "feedback" / odd / "luong" / "luong.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("feedback")
+    group = ClassResult("luong", "Luong", [make_student(odd, [])], "2026-03-01T12:00+00:00")
+    assert feedback_links(tmp_path, group) == {odd: "../feedback/caf%E9/luong/luong.html"}
+    assert "caf" in render_report(group, {})
+
+
+def test_what_the_engine_leaves_behind_fills_report_feedback_and_export(
+    home, submit, student_notebook, right
+):
+    submit("ada", student_notebook(**right))
+    submit("eve", b"not a notebook")
+    limits = Limits(cell=20.0, grace=0.5)
+    graded = grade_class(home, "luong", sandbox="none", workers=1, limits=limits)
+    ada = next(r for r in graded.results if r.student == "ada")
+    pages = {path.parts[-3]: path for path in write_feedback(home.root, "luong")}
+    feedback = pages["ada"].read_text(encoding="utf-8")
+    assert "cells that are not in the notebook" not in feedback
+    assert all(f'id="verdict-{e.exercise}"' in feedback for e in ada.exercises)
+    assert "Nothing could be run" in pages["eve"].read_text(encoding="utf-8")
+    report = write_report(home.root, "luong").read_text(encoding="utf-8")
+    assert report.count('<th scope="row">') == 2
+    marks = export_csv(home.root, "luong", home.root / "m.csv").read_text(encoding="utf-8-sig")
+    assert [row["score"] for row in csv.DictReader(io.StringIO(marks))] == [str(ada.score), "0.0"]
