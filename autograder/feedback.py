@@ -59,8 +59,9 @@ def read_gradebook(course: Path, assignment: str) -> dict[str, Booked]:
 
 
 def _remarks(notebook: SubmittedNotebook) -> dict[str, Remark]:
+    # nbgrader notes "No response." on every untouched cell; where a verdict follows, that says it.
+    remarks = {c.name: Remark(0.0, 0.0, c.manual_comment or "") for c in notebook.comments}
     comments = {c.name: c.comment or "" for c in notebook.comments}
-    remarks = {name: Remark(0.0, 0.0, comment) for name, comment in comments.items()}
     for grade in notebook.grades:
         score = None if grade.needs_manual_grade else float(grade.score or 0.0)
         remarks[grade.name] = Remark(score, float(grade.max_score), comments.get(grade.name, ""))

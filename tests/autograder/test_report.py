@@ -128,6 +128,7 @@ def test_what_the_engine_leaves_behind_fills_report_feedback_and_export(
     pages = {path.parts[-3]: path for path in write_feedback(home.root, "luong")}
     feedback = pages["ada"].read_text(encoding="utf-8")
     assert "cells that are not in the notebook" not in feedback
+    assert feedback.count("No response.") == 1  # the written answer's; verdicts tell of the code
     assert all(f'id="verdict-{e.exercise}"' in feedback for e in ada.exercises)
     assert "Nothing could be run" in pages["eve"].read_text(encoding="utf-8")
     report = write_report(home.root, "luong").read_text(encoding="utf-8")
