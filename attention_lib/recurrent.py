@@ -110,6 +110,10 @@ class RecurrentEncoder(nn.Module):
 
 def _run_packed(rnn: nn.Module, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
     """Run over the real positions only, so that the final state is the one at the true end."""
+    if bool((lengths == inputs.shape[1]).all()):
+        # Without padding there is nothing to skip, and torch's fused layers take over.
+        outputs, state = rnn(inputs)
+        return outputs, state if isinstance(state, tuple) else (state,)
     packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
     outputs, state = rnn(packed)
     memory, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.shape[1])

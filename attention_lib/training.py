@@ -46,7 +46,7 @@ def fit(
     clip_norm: float = 1.0,
     progress: bool = False,
 ) -> History:
-    """Train with Adam on a learning rate that warms up and falls to nothing (one cycle).
+    """Train with Adam on a learning rate that warms up and falls to nothing again.
 
     Args:
         model: maps ``(src, src_lengths, tgt_in)`` to ``(logits, weights)``; trained in place.
@@ -66,9 +66,7 @@ def fit(
     model.train()
     device = next(model.parameters()).device
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=steps, pct_start=0.1
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle(step, steps))
     history = History()
     for batch in tqdm(_take(batches, steps), total=steps, disable=not progress, unit="step"):
         batch = batch.to(device)
@@ -87,6 +85,14 @@ def fit(
             )
     model.eval()
     return history
+
+
+def _one_cycle(step: int, steps: int) -> float:
+    """Fraction of the highest learning rate: a tenth of the steps up, then half a cosine down."""
+    warm_up = max(1, steps // 10)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / (steps - warm_up))
 
 
 def _take(batches: Iterable[Batch], steps: int) -> Iterator[Batch]:

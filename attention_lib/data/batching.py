@@ -97,11 +97,15 @@ def batches(
         generator.shuffle(pool)
         groups: list[list[SentencePair]] = []
         for start in range(0, len(pool), 50 * batch_size):
-            chunk = sorted(pool[start : start + 50 * batch_size], key=lambda pair: len(pair.tgt))
+            chunk = sorted(pool[start : start + 50 * batch_size], key=_lengths)
             groups += _groups(chunk, batch_size)
         generator.shuffle(groups)
         for group in groups:
             yield make_batch(group, src, tgt)
+
+
+def _lengths(pair: SentencePair) -> tuple[int, int]:
+    return len(pair.src), len(pair.tgt)
 
 
 def ordered_batches(

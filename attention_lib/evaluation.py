@@ -1,0 +1,105 @@
+"""Put a trained translator to the test: translations, alignments and the figures of both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attention_lib import metrics
+from attention_lib.data.batching import SentencePair, make_batch, ordered_batches
+from attention_lib.data.vocabulary import Vocabulary
+from attention_lib.decoding import Decoded, beam_search, greedy_decode
+from attention_lib.training import mean_loss
+
+
+@dataclass(frozen=True)
+class Translator:
+    """A trained model with its two vocabularies.
+
+    Attributes:
+        model: maps ``(src, src_lengths, tgt_in)`` to ``(logits, weights)`` and can be decoded.
+        src, tgt: its vocabularies.
+    """
+
+    model: Any
+    src: Vocabulary
+    tgt: Vocabulary
+
+    def decode(
+        self, pairs: Sequence[SentencePair], *, beam_size: int = 1, batch_size: int = 100
+    ) -> list[Decoded]:
+        """Translate the sources of ``pairs``; a beam of 1 is greedy and keeps the weights.
+
+        A translation may be twice as long as its source and five words more.
+        """
+        decoded: list[Decoded] = []
+        device = next(self.model.parameters()).device
+        self.model.eval()
+        for batch in ordered_batches(pairs, self.src, self.tgt, batch_size=batch_size):
+            longest = 2 * int(batch.src_lengths.max()) + 5
+            ends: dict[str, Any] = {"bos": self.tgt.bos, "eos": self.tgt.eos, "max_length": longest}
+            src = batch.src.to(device)
+            if beam_size == 1:
+                decoded += greedy_decode(self.model, src, batch.src_lengths, **ends)
+            else:
+                ends["beam_size"] = beam_size
+                decoded += beam_search(self.model, src, batch.src_lengths, **ends)
+        return decoded
+
+    def translate(self, pairs: Sequence[SentencePair], *, beam_size: int = 1) -> list[str]:
+        """Translate the sources of ``pairs`` into strings of words between spaces."""
+        decoded = self.decode(pairs, beam_size=beam_size)
+        return [" ".join(self.tgt.decode(sentence.words)) for sentence in decoded]
+
+    @torch.no_grad()
+    def align(self, pairs: Sequence[SentencePair], *, batch_size: int = 100) -> list[Tensor]:
+        """Read the weights while the model is led through the given translations.
+
+        Returns:
+            for each pair (target words, source words): row j holds the weights with which the
+            model predicted target word j. The row of <eos> is left out.
+
+        Raises:
+            ValueError: if the model has no attention.
+        """
+        maps: list[Tensor] = []
+        self.model.eval()
+        for start in range(0, len(pairs), batch_size):
+            group = pairs[start : start + batch_size]
+            batch = make_batch(group, self.src, self.tgt)
+            batch = batch.to(next(self.model.parameters()).device)
+            _, weights = self.model(batch.src, batch.src_lengths, batch.tgt_in)
+            if weights is None:
+                raise ValueError("this model has no attention, so it has no alignments")
+            rows = zip(weights.cpu(), group, strict=True)
+            maps += [row[: len(pair.tgt), : len(pair.src)] for row, pair in rows]
+        return maps
+
+    def perplexity(self, pairs: Sequence[SentencePair], *, batch_size: int = 100) -> float:
+        """Perplexity per target token (<eos> included) of the given translations."""
+        batches = ordered_batches(pairs, self.src, self.tgt, batch_size=batch_size)
+        model: nn.Module = self.model
+        return metrics.perplexity(mean_loss(model, batches))
+
+
+def link_matrix(links: frozenset[tuple[int, int]], pair: SentencePair) -> Tensor:
+    """Write (source index, target index) links as a bool matrix (target words, source words)."""
+    matrix = torch.zeros(len(pair.tgt), len(pair.src), dtype=torch.bool)
+    for source, target in links:
+        matrix[target, source] = True
+    return matrix
+
+
+def gold_error_rate(alignments: Sequence[Tensor], pairs: Sequence[Any]) -> float:
+    """Alignment error rate of bool matrices against the gold links of corpus pairs.
+
+    Args:
+        alignments: for each pair a bool matrix (target words, source words).
+        pairs: with gold links ``sure`` and ``possible``, as the grammar corpus has them.
+    """
+    return metrics.corpus_alignment_error_rate(
+        (predicted, link_matrix(pair.sure, pair), link_matrix(pair.possible, pair))
+        for predicted, pair in zip(alignments, pairs, strict=True)
+    )
