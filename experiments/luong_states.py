@@ -37,7 +37,8 @@ def states(translator: Translator, pair: Pair) -> dict[str, object]:
     return {
         "src": list(pair.src),
         "tgt": list(pair.tgt),
-        "sure": link_matrix(pair.sure, pair).tolist(),
+        "sure": link_matrix(pair.sure, pair).int().tolist(),
+        "possible": link_matrix(pair.possible, pair).int().tolist(),
         "query": rounded(hidden[0]),
         "memory": rounded(start.memory.values[0]),
     }

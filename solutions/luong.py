@@ -385,7 +385,8 @@ check("luong/alignment_error_rate", alignment_error_rate)
 # one of them: the decoder's (queries), the encoder's (memory) and its $W_a$. The weights are missing.
 # Your functions fill them in. Run the two cells, then look at the map row by row: at which Chinese
 # word does the translator look when it is about to write each English one? Where does the order of
-# the two languages differ?
+# the two languages differ? A border marks where the grammar says the word comes from: solid where
+# that is sure, dashed where it is possible.
 
 # %% nbgrader={"grade": false, "grade_id": "map_states", "locked": true, "schema_version": 3, "solution": false, "task": false}
 record = read_results("luong_states")
@@ -398,11 +399,11 @@ print(f"query {tuple(query.shape)}, memory {tuple(memory.shape)}, W_a {tuple(W_a
 
 # %% nbgrader={"grade": false, "grade_id": "map", "locked": true, "schema_version": 3, "solution": false, "task": false}
 map_weights = masked_softmax(general_score(query, memory, W_a), real[:, None])[0].cpu()
-sure = torch.tensor(sentence["sure"])
-plots.alignment_map(map_weights, sentence["src"], sentence["tgt"], gold=sure)
+sure, possible = (torch.tensor(sentence[name]).bool() for name in ("sure", "possible"))
+plots.alignment_map(map_weights, sentence["src"], sentence["tgt"], gold=(sure, possible))
 
 best = torch.nn.functional.one_hot(map_weights.argmax(-1), map_weights.shape[-1]).bool()
-print(f"alignment error rate: {alignment_error_rate(best, sure, sure):.2f}")
+print(f"alignment error rate: {alignment_error_rate(best, sure, possible):.2f}")
 
 # %% [markdown]
 # Room to play: `record["sentences"]` holds more sentences. Draw one of them, or see what the map
@@ -416,8 +417,8 @@ for number, other in enumerate(record["sentences"]):
 # ## A question to think about (optional)
 #
 # Look at your map again, and at the rows of *local-m* in chapter 4's table. Why
-# is a window along the diagonal a poor guess for Chinese and English, and for which pair of languages
-# might it be a good one? Three sentences are enough. Your instructor reads this one.
+# is a window along the diagonal a poor guess for Chinese and English, and for which pair of
+# languages might it be a good one? Three sentences are enough. Your instructor reads this one.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "written_window", "locked": false, "points": 0, "schema_version": 3, "solution": true, "task": false}
 # Chinese puts time and place before the verb and relative clauses before their noun; English puts
