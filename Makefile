@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 COURSE := _build/course
 UNITS := luong
-# Two processes that each use every core take turns; one thread each does not.
-export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
+# The models are small: a second thread gains little, and threads that outnumber the free cores
+# wait for each other.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: course test book exercises class lint results audit clean
 
@@ -29,11 +30,12 @@ book: .venv/installed exercises
 	$(BIN)/jupyter-book build book -W -n --keep-going
 
 exercises: .venv/installed
-	$(BIN)/autograder release $(UNITS) --course $(COURSE)
+	$(BIN)/autograder release $(UNITS) --course $(COURSE) --exercises exercises
 
 class: exercises
 	$(BIN)/autograder sample-class $(UNITS) --course $(COURSE)
-	$(BIN)/autograder grade $(UNITS) --course $(COURSE) --sandbox none
+	$(BIN)/autograder grade $(UNITS) --course $(COURSE) --sandbox none --timeout 10 \
+		|| test $$? -eq 1  # one of the sample notebooks is unreadable on purpose
 	$(BIN)/autograder feedback $(UNITS) --course $(COURSE)
 	$(BIN)/autograder report $(UNITS) --course $(COURSE)
 	$(BIN)/autograder export $(UNITS) --course $(COURSE) --format csv --to $(COURSE)/reports/luong.csv

@@ -92,6 +92,24 @@ def release(assignment: str, course: Path, solutions: Path, exercises: Path | No
         click.echo(f"Students' copy: {exercises / path.name}")
 
 
+@main.command("sample-class")
+@assignment_argument
+@course_option
+@_in_sentences
+def sample_class(assignment: str, course: Path) -> None:
+    """Hand in the notebooks of an invented class, honest, broken and hostile, to try the grader.
+
+    \b
+    Example:
+      autograder sample-class luong --course _build/course
+    """
+    from autograder.assignment import Course
+    from autograder.sample import write_sample_class
+
+    students, written = write_sample_class(assignment, Course(course))
+    click.echo(f"{len(students)} sample students, {written} files written: {course / 'submitted'}")
+
+
 @main.command()
 @assignment_argument
 @course_option

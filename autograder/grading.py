@@ -363,7 +363,7 @@ def reason(
     shown = sorted(findings, key=lambda f: f.kind in MILD)
     told += [f.message for f in shown[:2]]
     if len(shown) > 2:
-        told.append(f"There are {len(shown) - 2} more findings.")
+        told.append(f"Findings not shown here: {len(shown) - 2}.")
     return " ".join(told)
 
 

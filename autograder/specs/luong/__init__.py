@@ -13,6 +13,7 @@ from autograder.specs.luong.solutions import SOLUTIONS
 _REFERENCE = (
     "attention_lib.attention",
     "attention_lib.decoding",
+    "attention_lib.evaluation",
     "attention_lib.local_attention",
     "attention_lib.metrics",
     "attention_lib.recurrent",
