@@ -46,7 +46,11 @@ def _closing(verdict: "Verdict") -> str:
     """The hint, or the reason; nothing that a check's line has just said."""
     if verdict.status == "correct" or (any(_details(verdict)) and not verdict.misconception):
         return ""
-    return f"Hint: {verdict.message}" if verdict.misconception else verdict.message
+    if not verdict.misconception:
+        return verdict.message
+    earned = sum(check.weight for check in verdict.checks if check.passed)
+    share = " (A mistake that has a name leaves half of the points.)"
+    return f"Hint: {verdict.message}{share if verdict.points > earned + 0.005 else ''}"
 
 
 def _headline(verdict: "Verdict") -> str:

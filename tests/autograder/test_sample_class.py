@@ -26,10 +26,11 @@ SCORES = {
     "hana.sato": 12,  # the first, once
     "farah.aziz": 100 - 14,  # all but the endless one
     "emil.berg": 100 - 12 - 14 - 14,  # two exceptions, and the step that calls one of them
-    "amira.haddad": 100 - 11,  # of the softmax over queries, masked cells are 0
-    "ben.okafor": 100 - 11 - 10.5,  # the same, and of the transposed W its case W = I
-    "陈静怡": 100 - 10 - 3 - 10.5,  # [h; c]; the late steps; the sums of the rows
-    "mira.kovac": 100 - 12 - 7 - 7,  # no tanh; no feeding; no possible links
+    # A mistake that has a name leaves half of the points, or more where more checks pass.
+    "amira.haddad": 100 - 6,  # softmax over the queries
+    "ben.okafor": 100 - 6 - 6,  # the same, and W transposed
+    "陈静怡": 100 - 5 - 3 - 8,  # [h; c]; the steps past the end; rows normalised again
+    "mira.kovac": 100 - 7 - 7 - 4,  # no tanh; no input feeding; no possible links
     "ivo.marin": 0,  # edited tests are restored
     "liam.o'brien": 0,  # what equals everything is no tensor
     "jonas.weber": 0,  # not JSON

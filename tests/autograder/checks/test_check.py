@@ -38,7 +38,7 @@ def graded_cell(function) -> nbformat.NotebookNode:
 
 @pytest.mark.parametrize(
     ("function", "points"),
-    [(general_score, 12.0), (scaled, 2.0), (lambda q, k, w: None, 0.0)],
+    [(general_score, 12.0), (scaled, 6.0), (lambda q, k, w: None, 0.0)],
 )
 def test_stock_nbgrader_reads_the_points_as_partial_credit(function, points, capsys):
     assert determine_grade(graded_cell(function)) == (points, 12.0)
@@ -48,7 +48,7 @@ def test_the_verdict_is_printed_outside_a_notebook(capsys):
     points = check(ADDRESS, scaled)
     out, err = capsys.readouterr()
     assert type(points) is float
-    assert out.startswith("general_score: partly right, 2 of 12 points\n")
+    assert out.startswith("general_score: partly right, 6 of 12 points\n")
     assert "✓" in out
     assert "✗" in out
     assert "Hint: Your scores are the right ones divided by" in out

@@ -96,6 +96,18 @@ def test_a_request_fits_into_one_message(exercise):
     assert len(make_request(exercise.name, "n" * 32, draw_cases(exercise, 5))) < 200_000
 
 
+@every_exercise
+def test_a_mistake_with_a_name_has_the_same_mark_whatever_numbers_were_drawn(exercise):
+    for misconception in exercise.misconceptions:
+        marks = set()
+        for seed in (1, 2, 3):
+            cases = draw_cases(exercise, seed)
+            answers = [drive(misconception.function, row) for row in cases]
+            marks.add(judge(exercise, cases, answers).points)
+        assert len(marks) == 1, misconception.name
+        assert exercise.points / 2 <= marks.pop() < exercise.points
+
+
 def softmax_first(scores: Tensor, mask: Tensor) -> Tensor:
     weights = scores.softmax(-1) * mask
     return weights / weights.sum(-1, keepdim=True)
