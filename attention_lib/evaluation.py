@@ -32,19 +32,19 @@ class Translator:
     ) -> list[Decoded]:
         """Translate the sources of ``pairs``; a beam of 1 is greedy and keeps the weights.
 
-        A translation may be twice as long as its source and five words more.
+        A translation may be twice as long as the longest source and five words more.
         """
         decoded: list[Decoded] = []
+        longest = 2 * max((len(pair.src) for pair in pairs), default=0) + 5
+        ends: dict[str, Any] = {"bos": self.tgt.bos, "eos": self.tgt.eos, "max_length": longest}
         device = next(self.model.parameters()).device
         self.model.eval()
         for batch in ordered_batches(pairs, self.src, self.tgt, batch_size=batch_size):
-            longest = 2 * int(batch.src_lengths.max()) + 5
-            ends: dict[str, Any] = {"bos": self.tgt.bos, "eos": self.tgt.eos, "max_length": longest}
             src = batch.src.to(device)
             if beam_size == 1:
                 decoded += greedy_decode(self.model, src, batch.src_lengths, **ends)
             else:
-                ends["beam_size"] = beam_size
+                ends |= {"beam_size": beam_size}
                 decoded += beam_search(self.model, src, batch.src_lengths, **ends)
         return decoded
 

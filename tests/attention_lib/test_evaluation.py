@@ -1,0 +1,60 @@
+import math
+
+import pytest
+import torch
+
+from attention_lib.data import grammar_corpus
+from attention_lib.data.vocabulary import Vocabulary
+from attention_lib.evaluation import Translator, gold_error_rate, link_matrix
+from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
+
+PAIRS = grammar_corpus(40, max_length=8)
+SRC, TGT = Vocabulary(p.src for p in PAIRS), Vocabulary(p.tgt for p in PAIRS)
+
+
+def translator(**settings) -> Translator:
+    torch.manual_seed(0)
+    config = Seq2SeqConfig(len(SRC), len(TGT), d_embed=5, d_hidden=7, **settings)
+    return Translator(Seq2Seq(config), SRC, TGT)
+
+
+def test_translations_stand_in_the_order_of_the_pairs_whatever_the_batches():
+    whole = translator().decode(PAIRS)
+    parts = translator().decode(PAIRS, batch_size=7)
+    assert [d.words for d in whole] == [d.words for d in parts]
+    words = [" ".join(TGT.decode(decoded.words)) for decoded in whole]
+    assert translator().translate(PAIRS) == words
+
+
+def test_greedy_decoding_keeps_the_weights_of_every_word_it_wrote():
+    for pair, decoded in zip(PAIRS, translator().decode(PAIRS), strict=True):
+        assert decoded.weights.shape[0] == len(decoded.words)
+        assert decoded.weights[:, len(pair.src) :].abs().sum() == 0
+
+
+def test_a_beam_writes_one_translation_a_pair():
+    assert len(translator().decode(PAIRS[:5], beam_size=3)) == 5
+
+
+def test_alignments_have_a_row_a_target_word_and_a_column_a_source_word():
+    maps = translator().align(PAIRS, batch_size=7)
+    assert [m.shape for m in maps] == [(len(p.tgt), len(p.src)) for p in PAIRS]
+    for weights in maps:
+        torch.testing.assert_close(weights.sum(-1), torch.ones(len(weights)))
+
+
+def test_a_model_without_attention_has_no_alignments():
+    with pytest.raises(ValueError, match="no attention"):
+        translator(attention="none").align(PAIRS[:1])
+
+
+def test_the_perplexity_of_a_model_that_knows_nothing_is_the_size_of_the_vocabulary():
+    model = translator()
+    for parameter in model.model.output.parameters():
+        torch.nn.init.zeros_(parameter)
+    assert math.isclose(model.perplexity(PAIRS), len(TGT), rel_tol=1e-5)
+
+
+def test_gold_links_as_a_prediction_make_no_error():
+    assert gold_error_rate([link_matrix(p.sure, p) for p in PAIRS], PAIRS) == 0
+    assert gold_error_rate([~link_matrix(p.possible, p) for p in PAIRS], PAIRS) == 1

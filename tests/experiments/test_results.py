@@ -1,0 +1,62 @@
+"""The recorded results are whole, and come from the scripts in experiments/."""
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import luong_variants
+import pytest
+
+from attention_lib.metrics import bleu
+from attention_lib.results import read_results
+
+ROOT = Path(__file__).parents[2]
+RECORDS = sorted(path.stem for path in (ROOT / "attention_lib" / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_says_where_it_comes_from(name):
+    origin = read_results(name)["provenance"]
+    assert (ROOT / origin["script"]).is_file()
+    assert {"commit", "date", "device", "python", "torch"} <= set(origin)
+    assert all(origin.values())
+
+
+def test_an_unknown_record_is_refused_with_those_there_are():
+    with pytest.raises(FileNotFoundError, match=r"no results called 'x'.*luong_variants"):
+        read_results("x")
+
+
+@pytest.mark.parametrize("corpus", ["grammar", "tatoeba"])
+def test_every_variant_was_measured_with_every_seed_by_the_recipe_of_the_script(corpus):
+    record = read_results("luong_variants")["corpora"][corpus]
+    wanted = product(luong_variants.VARIANTS, luong_variants.SEEDS)
+    assert sorted((run["variant"], run["seed"]) for run in record["runs"]) == sorted(wanted)
+    for field, value in vars(luong_variants.RECIPES[corpus]).items():
+        recorded = record[field]
+        assert recorded == ([list(pair) for pair in value] if field == "buckets" else value)
+    assert record["bleu_signature"] == bleu(["a"], ["a"], tokenize="none").signature
+
+
+@pytest.mark.parametrize("corpus", ["grammar", "tatoeba"])
+def test_the_figures_by_length_belong_to_all_test_sentences(corpus):
+    record = read_results("luong_variants")["corpora"][corpus]
+    for run in record["runs"]:
+        inside = [row for row in run["by_length"] if row["to"] <= record["longest"]]
+        assert sum(row["sentences"] for row in inside) == record["test_pairs"]
+        right = sum(row["sentences"] * row["exact_match"] for row in inside)
+        assert right / record["test_pairs"] == pytest.approx(run["exact_match"], abs=1e-3)
+
+
+def test_a_run_gives_the_same_figures_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(luong_variants, "ROOT", tmp_path)
+    small = replace(
+        luong_variants.RECIPES["grammar"], pairs=300, held_out=60, steps=5, d_hidden=8, longer=13
+    )
+    small = replace(small, buckets=((3, 12), (13, 13)))
+    first = luong_variants.run(small, "local-p general", 0)
+    (kept,) = (tmp_path / "_build" / "experiments").iterdir()
+    assert luong_variants.run(small, "local-p general", 0) == first
+    kept.unlink()
+    assert luong_variants.run(small, "local-p general", 0) == first
+    assert luong_variants.run(small, "local-p general", 1) != first
