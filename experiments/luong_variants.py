@@ -76,7 +76,7 @@ RECIPES = {
     ),
     "tatoeba": Recipe(
         "tatoeba", longest=25, held_out=1000, min_count=2, d_embed=64, d_hidden=128, dropout=0.2,
-        window=5, batch_size=64, steps=2000, learning_rate=4e-3,
+        window=5, batch_size=64, steps=1200, learning_rate=4e-3,
         buckets=((1, 5), (6, 8), (9, 11), (12, 15), (16, 25)),
     ),
 }  # fmt: skip

@@ -18,7 +18,6 @@ from autograder.checks.drive import drive
 from autograder.checks.forbidden import forbidden_calls
 from autograder.checks.spec import Check, Exercise, Misconception
 
-
 # The least share of the points that a mistake with a name leaves. Which checks pass by luck depends
 # on the numbers drawn; two students with the same slip must not get different marks for it.
 NAMED_MISTAKE = 0.5
