@@ -54,6 +54,7 @@ def main() -> None:
       autograder feedback luong --course _build/course
       autograder report luong --course _build/course
       autograder export luong --course _build/course --to marks.csv
+    To try it before anybody has handed in, `autograder sample-class luong` after the release.
 
     Exit codes: 0 all is well; 1 the command ran, but something in the submissions or the audit
     needs a look; 2 the command could not run as it was called.

@@ -7,6 +7,8 @@ from autograder.checks.drive import MIME
 
 _KEPT_TYPES = ("text/plain", "image/png", "image/jpeg", "text/latex")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# The kernel names a cell after a temporary file that nobody can look into.
+_CELL_FILE = re.compile(r"\(\d+\.py, (line \d+)\)")
 
 
 class Outputs:
@@ -116,7 +118,7 @@ class Outputs:
 
     def _error(self, content: dict[str, Any]) -> None:
         name = _line(content.get("ename"), 100) or "Exception"
-        value = _line(content.get("evalue"), 300)
+        value = _CELL_FILE.sub(r"(\1)", _line(content.get("evalue"), 300))
         self.error = f"{name}: {value}" if value else name
         trace = content.get("traceback")
         frames = [t for t in trace if isinstance(t, str)] if isinstance(trace, list) else []

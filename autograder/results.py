@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,17 @@ class SubmissionResult:
     findings: Sequence[Finding] = field(default_factory=tuple)
     exercises: Sequence[ExerciseResult] = field(default_factory=tuple)
     seconds: float = 0.0
+
+    @property
+    def outline(self) -> str:
+        """The reason without the findings that it quotes: for where all of them follow."""
+        told = self.reason
+        for finding in self.findings:
+            told = told.replace(finding.message, "")
+        return " ".join(_LEFT_OUT.sub("", told).split())
+
+
+_LEFT_OUT = re.compile(r"Findings not shown here: \d+\.")
 
 
 @dataclass(frozen=True)

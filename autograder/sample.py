@@ -7,6 +7,7 @@ what differs from the released notebook, cell by cell:
     # %% delete check_masked_softmax
     # %% duplicate check_masked_softmax
     # %% like 王小明                  first do everything that this other student did
+    # %% at 2026-03-06T21:40:00Z      handed in then; without it, nobody wrote down when
 
 A file ``<student>.ipynb`` beside them is handed in as it is.
 """
@@ -22,7 +23,7 @@ from nbformat import NotebookNode
 from autograder.assignment import AssignmentError, Course, notebook_bytes
 
 FOLDER = Path(__file__).parent / "sample_class"
-_CELL = re.compile(r"^# %% (?:(delete|duplicate|like) )?(\S+)$", re.MULTILINE)
+_CELL = re.compile(r"^# %% (?:(delete|duplicate|like|at) )?(\S+)$", re.MULTILINE)
 
 
 def write_sample_class(assignment: str, course: Course) -> tuple[list[str], int]:
@@ -52,14 +53,29 @@ def write_sample_class(assignment: str, course: Course) -> tuple[list[str], int]
     students, written = [], 0
     for path in sorted(folder.iterdir()):
         students.append(path.stem)
-        raw = path.suffix == ".ipynb"
-        content = path.read_bytes() if raw else notebook_bytes(patched(released, path))
-        target = course.submitted(path.stem, assignment) / f"{assignment}.ipynb"
-        if not target.is_file() or target.read_bytes() != content:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-            written += 1
+        for name, content in _handed_in(released, path, assignment):
+            written += _put(course.submitted(path.stem, assignment) / name, content)
     return students, written
+
+
+def _handed_in(released: NotebookNode, path: Path, assignment: str) -> Iterator[tuple[str, bytes]]:
+    """The files of one student: their names and contents."""
+    if path.suffix == ".ipynb":
+        yield f"{assignment}.ipynb", path.read_bytes()
+        return
+    yield f"{assignment}.ipynb", notebook_bytes(patched(released, path))
+    for action, name, _ in _actions(path):
+        if action == "at":
+            yield "timestamp.txt", f"{name}\n".encode()
+
+
+def _put(path: Path, content: bytes) -> bool:
+    """Write a file where it is missing or differs; whether that was so."""
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return True
 
 
 def patched(released: NotebookNode, patch: Path) -> NotebookNode:
@@ -72,7 +88,7 @@ def patched(released: NotebookNode, patch: Path) -> NotebookNode:
     for action, name, source in _actions(patch):
         if action == "like":
             notebook = patched(released, patch.with_name(f"{name}.txt"))
-        else:
+        elif action != "at":
             _change(notebook, action, name, source, patch)
     return notebook
 

@@ -4,7 +4,7 @@ from click.testing import CliRunner
 
 from autograder.cli import main
 
-COMMANDS = ["release", "grade", "feedback", "report", "export", "audit", "check"]
+COMMANDS = ["release", "sample-class", "grade", "feedback", "report", "export", "audit", "check"]
 
 
 @pytest.fixture
@@ -44,6 +44,13 @@ def test_release_without_a_text_names_the_file_and_the_next_step(cli, tmp_path):
     assert code == 2
     assert "luong.py does not exist" in said
     assert "--solutions" in said
+
+
+def test_sample_class_says_what_is_wrong_and_what_to_run(cli, tmp_path):
+    code, said = cli("sample-class", "nothing", "--course", tmp_path)
+    assert (code, "There is no sample class for 'nothing'" in said) == (2, True)
+    code, said = cli("sample-class", "luong", "--course", tmp_path)
+    assert (code, "autograder release luong" in " ".join(said.split())) == (2, True)
 
 
 def test_grade_refuses_to_choose_a_sandbox_by_itself(cli, home):

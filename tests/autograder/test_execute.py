@@ -86,6 +86,11 @@ def test_pictures_stay_and_markup_that_could_run_does_not():
     assert second.outputs[1]["data"] == {"text/plain": "a drawing"}
 
 
+def test_an_error_names_no_temporary_file():
+    [only] = run("def f(x)\n    return x")
+    assert only.error == "SyntaxError: expected ':' (line 1)"
+
+
 def test_a_progress_bar_leaves_its_last_state():
     [only] = run("for i in range(3): print(f'\\r{i} of 3', end='')")
     assert printed(only) == "2 of 3"

@@ -1,6 +1,7 @@
 """What students receive follows from what instructors edit, and can be solved."""
 
 import importlib.util
+import re
 import subprocess
 from pathlib import Path
 
@@ -37,6 +38,9 @@ def test_the_exercises_hold_no_solution_and_give_100_points(unit):
     solved = {c.metadata.nbgrader.grade_id: c.source for c in source_notebook(text(unit)).cells
               if c.metadata.get("nbgrader", {}).get("solution")}  # fmt: skip
     assert len(solved) >= 6
+    everything = "\n".join(cell.source for cell in released.cells)
+    for line in solution_lines(text(unit)):
+        assert line not in everything
     for cell in released.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
         if name in solved:
@@ -45,6 +49,13 @@ def test_the_exercises_hold_no_solution_and_give_100_points(unit):
             assert cell.source.rstrip().endswith(left)
             assert cell.source != solved[name]
     assert sum(e.points for e in graded_exercises(released).values()) == 100
+
+
+def solution_lines(source: str) -> list[str]:
+    """The lines between the marks, but for those too short to give anything away."""
+    regions = re.findall(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", source, re.DOTALL)
+    lines = [line.strip() for region in regions for line in region.splitlines()]
+    return [line for line in lines if len(line) > 15]
 
 
 @pytest.mark.slow

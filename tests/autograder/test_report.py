@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ from autograder.report import (
     render_report,
     write_report,
 )
-from autograder.results import ClassResult
+from autograder.results import ClassResult, Finding
 
 
 def page_of(results) -> str:
@@ -54,6 +55,21 @@ def test_aliases_are_unique_and_do_not_follow_the_alphabet():
     found = aliases(students)
     assert len(set(found.values())) == 50
     assert [found[s] for s in students] != [f"Student {i}" for i in range(1, 51)]
+
+
+def test_what_needs_a_look_says_each_finding_once(class_of_14):
+    finding = Finding("missing cell", "Cell 'check_f' was deleted; it was put back.")
+    told = replace(
+        class_of_14[0],
+        status="problems",
+        reason=f"All 8 exercises correct. {finding.message} Findings not shown here: 1.",
+        findings=(finding,),
+    )
+    assert told.outline == "All 8 exercises correct."
+    page = page_of([told])
+    section = page[page.index('id="attention"') : page.index('id="students"')]
+    assert section.count("was deleted") == 1
+    assert "missing cell" in section
 
 
 def test_names_cannot_become_markup(class_of_14):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import nbformat
 import pytest
 from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
@@ -10,6 +11,7 @@ from nbgrader.coursedir import CourseDirectory
 from autograder.assignment import AssignmentError, Course, release
 from autograder.classroom import grade_class
 from autograder.execute import Limits
+from autograder.feedback import write_feedback
 from autograder.report import write_report
 from autograder.sample import FOLDER, patched, write_sample_class
 
@@ -58,6 +60,11 @@ MISCONCEPTIONS = {
 # Stock nbgrader gives 0 to a test cell in which anything is written to stderr, so kofi is not here.
 HONEST = ("王小明", "ines.ferreira", "dora.nagy", "emil.berg", "amira.haddad", "ben.okafor",
           "陈静怡", "mira.kovac")  # fmt: skip
+
+TIMESTAMPS = {
+    "dora.nagy": "2026-03-06 23:58:40",
+    "ines.ferreira": "2026-03-05 18:02:11",
+}
 
 pytestmark = pytest.mark.slow
 
@@ -128,8 +135,29 @@ def test_the_report_has_a_row_with_a_reason_for_everyone(results, course):
         assert result.reason.split(".")[0].split("'")[0] in page
 
 
+def test_the_attention_map_that_a_student_drew_is_in_their_feedback(results, course):
+    name = "王小明"
+    path = course.autograded(name, "luong") / "luong.ipynb"
+    cells = {c.metadata.get("nbgrader", {}).get("grade_id"): c
+             for c in nbformat.read(path, as_version=4).cells}  # fmt: skip
+    pictures = [
+        o.data["image/png"] for o in cells["map"].outputs if "image/png" in o.get("data", {})
+    ]
+    assert len(pictures) == 1
+    write_feedback(course.root, "luong")
+    page = (course.root / "feedback" / name / "luong" / "luong.html").read_text(encoding="utf-8")
+    assert pictures[0].strip() in page
+
+
+def test_times_of_handing_in_reach_the_gradebook(results, course):
+    with Gradebook(course.database) as gradebook:
+        times = {s.student_id: str(s.timestamp) for s in gradebook.assignment_submissions("luong")
+                 if s.timestamp}  # fmt: skip
+    assert times == TIMESTAMPS
+
+
 def test_grading_again_changes_nothing(results, course):
-    write_sample_class("luong", course)
+    assert write_sample_class("luong", course) == (sorted(SCORES), 0)
     again, fresh = grade(course)
     assert fresh == []
     assert again == results
@@ -150,8 +178,6 @@ def test_stock_nbgrader_gives_the_honest_the_same_scores(results, course, tmp_pa
 
 
 def test_a_patch_that_names_no_cell_is_refused(course, tmp_path):
-    import nbformat
-
     patch = tmp_path / "zoe.txt"
     patch.write_text("Nothing.\n\n# %% delete check_nothing\n", encoding="utf-8")
     released = nbformat.read(course.release("luong"), as_version=4)
