@@ -64,7 +64,8 @@ class SubmissionResult:
         """The reason without the findings that it quotes: for where all of them follow."""
         told = self.reason
         for finding in self.findings:
-            told = told.replace(finding.message, "")
+            if finding.message.endswith("."):  # only a whole sentence leaves no stump
+                told = told.replace(finding.message, "")
         return " ".join(_LEFT_OUT.sub("", told).split())
 
 

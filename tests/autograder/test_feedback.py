@@ -1,5 +1,7 @@
 """Feedback pages: verdicts beside the work, nothing hidden shown, nothing hostile alive."""
 
+from dataclasses import replace
+
 import nbformat
 import pytest
 from hypothesis import given
@@ -31,6 +33,19 @@ def test_a_verdict_follows_its_graded_cell_in_place_of_the_cells_output(page):
     assert cell < verdict < page.index("<i>y".replace("<i>", "&lt;i&gt;"))
     assert "softmax over the queries" in page[verdict:]
     assert "GRADER OUTPUT" not in page
+
+
+def test_a_verdict_says_why_a_named_mistake_has_more_points_than_its_checks(class_of_14):
+    student = next(r for r in class_of_14 if r.student == "amira.haddad")
+    named = student.exercises[0]
+    passed = {"name": "masked cells are 0", "passed": True, "weight": 1.0, "message": ""}
+
+    def shown(points: float) -> str:
+        verdict = replace(named, points=points, checks=(passed,))
+        return render_feedback(replace(student, exercises=(verdict,)), None, title="Luong")
+
+    assert "leaves half of the points" in shown(6.0)
+    assert "leaves half of the points" not in shown(1.0)
 
 
 def test_every_exercise_has_exactly_one_verdict_even_if_its_cell_is_gone(page):
