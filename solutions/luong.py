@@ -49,7 +49,12 @@ if importlib.util.find_spec("attention_lib") is None:
     # On Colab, or wherever the course is not installed yet. ATTENTION_COURSE may name another
     # place to install it from: a folder, a wheel, or git+https://... as your instructor says.
     course = os.environ.get("ATTENTION_COURSE", "attention-course")
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", course], check=True)
+    pip = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", course])
+    if pip.returncode:
+        raise RuntimeError(
+            f"The course could not be installed from {course!r}. Ask your instructor where it is, "
+            "set os.environ['ATTENTION_COURSE'] to that in a cell above, and run this one again."
+        )
 
 import torch
 

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -75,11 +76,17 @@ def test_the_solutions_earn_full_marks_and_every_cell_runs(unit, tmp_path):
 def test_the_first_cell_installs_the_course_where_it_is_missing(unit, monkeypatch):
     cells = source_notebook(text(unit)).cells
     setup = next(cell.source for cell in cells if cell.cell_type == "code")
-    commands = []
+    commands, codes = [], [0, 1]
+
+    def pip(command):
+        commands.append(command)
+        return SimpleNamespace(returncode=codes.pop(0))
+
     monkeypatch.setenv("ATTENTION_COURSE", "a-wheel.whl")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: commands.append(command))
-    exec(setup.split("\nimport torch")[0], {})
-    assert [command[1:] for command in commands] == [
-        ["-m", "pip", "install", "--quiet", "a-wheel.whl"]
-    ]
+    monkeypatch.setattr(subprocess, "run", pip)
+    install = setup.split("\nimport torch")[0]
+    exec(install, {})
+    with pytest.raises(RuntimeError, match="could not be installed from 'a-wheel"):
+        exec(install, {})
+    assert commands[0][1:] == ["-m", "pip", "install", "--quiet", "a-wheel.whl"]
