@@ -20,9 +20,9 @@
 #
 # **How it works.** Each exercise is a task, a cell for your code, and a check. Replace the line
 # `raise NotImplementedError()`, run the cell, then run the check. The check says which properties
-# hold, which do not, and often why. Run it as often as you like; points add up per property, so an
-# answer that is half right is worth half the points. Leave the check cells as they are, and keep the
-# names and the arguments of the functions.
+# hold, which do not, and often why. Run it as often as you like. Points add up per property, and a
+# mistake that the check knows by name leaves at least half of them. Leave the check cells as they
+# are, and keep the names and the arguments of the functions.
 #
 # **What you may use.** All of torch, but not a function that *is* the answer: no
 # `scaled_dot_product_attention` and no `MultiheadAttention`, nor the attention of `attention_lib`.
