@@ -1,33 +1,19 @@
-"""One training loop for every model that predicts target words."""
+"""One training loop for every model of the course."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 from tqdm.auto import tqdm
 
-from attention_lib.data.batching import Batch
+from attention_lib.losses import Loss, sequence_loss, translation_loss
 
+__all__ = ["History", "Loss", "fit", "mean_loss", "sequence_loss", "translation_loss"]
 
-def sequence_loss(logits: Tensor, targets: Tensor, pad: int) -> Tensor:
-    r"""Mean negative log-likelihood of the target words: :math:`-\frac1N \sum_t \log p(y_t)`.
-
-    Args:
-        logits: (batch, steps, vocabulary).
-        targets: (batch, steps) ids; positions that hold ``pad`` do not count.
-        pad: id of the padding.
-
-    Returns:
-        a scalar, in nats per real token.
-
-    >>> loss = sequence_loss(torch.zeros(1, 2, 4), torch.tensor([[3, 0]]), pad=0)
-    >>> math.isclose(loss, math.log(4), rel_tol=1e-6)
-    True
-    """
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=pad)
+LossFunction = Callable[[nn.Module, Any], Loss]
 
 
 @dataclass
@@ -39,7 +25,8 @@ class History:
 
 def fit(
     model: nn.Module,
-    batches: Iterable[Batch],
+    batches: Iterable[Any],
+    loss: LossFunction = translation_loss,
     *,
     steps: int,
     learning_rate: float = 3e-3,
@@ -49,8 +36,10 @@ def fit(
     """Train with Adam on a learning rate that warms up and falls to nothing again.
 
     Args:
-        model: maps ``(src, src_lengths, tgt_in)`` to ``(logits, weights)``; trained in place.
-        batches: at least ``steps`` of them; :func:`attention_lib.data.batching.batches` never ends.
+        model: trained in place.
+        batches: anything with ``.to(device)``, at least ``steps`` of them;
+            :func:`attention_lib.data.batching.batches` never ends.
+        loss: maps ``(model, batch)`` to a :class:`Loss`.
         steps: number of updates.
         learning_rate: the highest.
         clip_norm: gradients are scaled down to this norm where they exceed it.
@@ -70,14 +59,14 @@ def fit(
     history = History()
     for batch in tqdm(_take(batches, steps), total=steps, disable=not progress, unit="step"):
         batch = batch.to(device)
-        logits, _ = model(batch.src, batch.src_lengths, batch.tgt_in)
-        loss = sequence_loss(logits, batch.tgt_out, batch.pad)
+        part = loss(model, batch)
+        mean = part.total / part.count
         optimizer.zero_grad()
-        loss.backward()
+        mean.backward()
         nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
         optimizer.step()
         schedule.step()
-        history.losses.append(loss.item())
+        history.losses.append(mean.item())
         if not math.isfinite(history.losses[-1]):
             raise FloatingPointError(
                 f"the loss is {history.losses[-1]} at step {len(history.losses)}; "
@@ -95,7 +84,7 @@ def _one_cycle(step: int, steps: int) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / (steps - warm_up))
 
 
-def _take(batches: Iterable[Batch], steps: int) -> Iterator[Batch]:
+def _take(batches: Iterable[Any], steps: int) -> Iterator[Any]:
     taken = 0
     for taken, batch in enumerate(batches, start=1):
         yield batch
@@ -105,15 +94,21 @@ def _take(batches: Iterable[Batch], steps: int) -> Iterator[Batch]:
 
 
 @torch.no_grad()
-def mean_loss(model: nn.Module, batches: Iterable[Batch]) -> float:
-    """Mean negative log-likelihood per target token over all batches, dropout off."""
+def mean_loss(
+    model: nn.Module, batches: Iterable[Any], loss: LossFunction = translation_loss
+) -> float:
+    """Mean loss per target token or item over all batches, dropout off.
+
+    Raises:
+        ValueError: if there is nothing to predict.
+    """
     model.eval()
     device = next(model.parameters()).device
-    total = tokens = 0.0
+    total, count = 0.0, 0
     for batch in batches:
-        batch = batch.to(device)
-        logits, _ = model(batch.src, batch.src_lengths, batch.tgt_in)
-        count = int((batch.tgt_out != batch.pad).sum())
-        total += float(sequence_loss(logits, batch.tgt_out, batch.pad)) * count
-        tokens += count
-    return total / tokens
+        part = loss(model, batch.to(device))
+        total += float(part.total)
+        count += part.count
+    if count == 0:
+        raise ValueError("no batches, or only empty ones, to take a mean loss of")
+    return total / count

@@ -1,0 +1,127 @@
+"""What a model pays for its predictions, and label smoothing written out."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attention_lib.data.batching import Batch
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss that can be added up: batches of any size then weigh by what they hold.
+
+    Attributes:
+        total: scalar, the sum over all predictions, in nats.
+        count: how many predictions that is: target tokens, or items.
+    """
+
+    total: Tensor
+    count: int
+
+
+def sequence_loss(logits: Tensor, targets: Tensor, pad: int) -> Tensor:
+    r"""Mean negative log-likelihood of the target words: :math:`-\frac1N \sum_t \log p(y_t)`.
+
+    Args:
+        logits: (batch, steps, vocabulary).
+        targets: (batch, steps) ids; positions that hold ``pad`` do not count.
+        pad: id of the padding.
+
+    Returns:
+        a scalar, in nats per real token.
+
+    >>> sequence_loss(torch.zeros(1, 2, 4), torch.tensor([[3, 0]]), pad=0).exp()
+    tensor(4.)
+    """
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=pad)
+
+
+def label_smoothed_targets(targets: Tensor, size: int, smoothing: float, pad: int) -> Tensor:
+    r"""Spread a little of each target's probability over the whole vocabulary but the padding.
+
+    .. math:: q(k) = (1 - \epsilon)\,[k = y] + \frac{\epsilon}{K - 1}\,[k \ne \mathrm{pad}]
+
+    Args:
+        targets: (...) ids y.
+        size: of the vocabulary, K, the padding included.
+        smoothing: ε, 0 … 1.
+        pad: id of the padding: its column is zero, and so is the row of a padded position.
+
+    Returns:
+        (..., size) float probabilities; every row of a real token sums to 1.
+
+    Raises:
+        ValueError: if ``smoothing`` is no probability.
+
+    Szegedy et al. (2016), section 7, whose u(k) is uniform over the words that can be a target;
+    Vaswani et al. (2017), section 5.4, with ε = 0.1.
+
+    >>> label_smoothed_targets(torch.tensor([2, 0]), 5, 0.4, pad=0)
+    tensor([[0.0000, 0.1000, 0.7000, 0.1000, 0.1000],
+            [0.0000, 0.0000, 0.0000, 0.0000, 0.0000]])
+    """
+    _check_smoothing(smoothing)
+    smoothed = (1 - smoothing) * F.one_hot(targets, size).to(torch.get_default_dtype())
+    smoothed += smoothing / (size - 1)
+    smoothed[..., pad] = 0.0
+    return smoothed * (targets != pad)[..., None]
+
+
+def label_smoothing_loss(
+    logits: Tensor, targets: Tensor, smoothing: float, pad: int, *, reduction: str = "mean"
+) -> Tensor:
+    r"""Cross-entropy with the smoothed targets, :math:`-\sum_k q(k) \log p(k)`.
+
+    The targets of :func:`label_smoothed_targets` are never built: q splits into the true word and
+    the same for all. ``F.cross_entropy(..., label_smoothing=ε)`` differs in one thing: there the
+    padding gets its share ε/K too, so that the model learns to write some.
+
+    Args:
+        logits: (..., vocabulary).
+        targets: (...) ids; positions that hold ``pad`` do not count.
+        smoothing: ε, 0 … 1.
+        pad: id of the padding.
+        reduction: "mean" over the real tokens, or their "sum".
+
+    Returns:
+        a scalar, in nats.
+
+    Raises:
+        ValueError: if ``smoothing`` is no probability.
+
+    >>> label_smoothing_loss(torch.zeros(2, 5), torch.tensor([2, 0]), 0.1, pad=0).exp()
+    tensor(5.)
+    """
+    _check_smoothing(smoothing)
+    logits, targets = logits.flatten(0, -2), targets.flatten()
+    true = F.cross_entropy(logits, targets, ignore_index=pad, reduction=reduction)
+    if smoothing == 0:
+        return true
+    log_probs = logits.log_softmax(-1)
+    spread = (log_probs[:, pad] - log_probs.sum(-1))[targets != pad]
+    mean = (spread.mean() if reduction == "mean" else spread.sum()) / (logits.shape[-1] - 1)
+    return (1 - smoothing) * true + smoothing * mean
+
+
+def _check_smoothing(smoothing: float) -> None:
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"smoothing is {smoothing}; wanted a probability, e.g. 0.1")
+
+
+def translation_loss(model: nn.Module, batch: Batch, *, label_smoothing: float = 0.0) -> Loss:
+    """Predict every next word of the batch's translations (teacher forcing).
+
+    Args:
+        model: maps ``(src, src_lengths, tgt_in)`` to ``(logits, weights)``.
+        batch: on the model's device.
+        label_smoothing: ε.
+
+    Returns:
+        the loss over all target tokens, <eos> included.
+    """
+    logits, _ = model(batch.src, batch.src_lengths, batch.tgt_in)
+    total = label_smoothing_loss(logits, batch.tgt_out, label_smoothing, batch.pad, reduction="sum")
+    return Loss(total, int((batch.tgt_out != batch.pad).sum()))
