@@ -6,29 +6,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-Cell = Literal["lstm", "gru"]
+Cell = Literal["lstm", "gru", "rnn"]
+Network = nn.LSTM | nn.GRU | nn.RNN
 
-# A recurrent state: (h, c) for an LSTM, (h,) for a GRU; each (num_layers, batch, d_hidden).
+# A recurrent state: (h, c) for an LSTM, else (h,); each (num_layers, batch, d_hidden).
 State = tuple[Tensor, ...]
 
 
 def make_rnn(
     cell: Cell, d_in: int, d_hidden: int, *, num_layers: int = 1, dropout: float = 0.0
-) -> nn.LSTM | nn.GRU:
-    """Build a batch-first LSTM or GRU; dropout acts between layers.
+) -> Network:
+    """Build a batch-first LSTM, GRU or plain tanh network; dropout acts between layers.
 
     Raises:
-        ValueError: if ``cell`` is neither "lstm" nor "gru".
+        ValueError: if ``cell`` is none of "lstm", "gru" and "rnn".
     """
-    kinds: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+    kinds: dict[str, type[Network]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
     if cell not in kinds:
         raise ValueError(f"cell is {cell!r}; wanted one of {sorted(kinds)}")
     between = dropout if num_layers > 1 else 0.0
     return kinds[cell](d_in, d_hidden, num_layers, batch_first=True, dropout=between)
 
 
-def run_rnn(rnn: nn.LSTM | nn.GRU, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-    """Run an LSTM or GRU over (batch, length, d_in) from a state in the one form of ``State``."""
+def run_rnn(rnn: Network, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+    """Run a network over (batch, length, d_in) from a state in the one form of ``State``."""
     if isinstance(rnn, nn.LSTM):
         outputs, (h, c) = rnn(inputs, (state[0], state[1]))
         return outputs, (h, c)
@@ -48,7 +49,7 @@ class RecurrentEncoder(nn.Module):
         vocab_size: number of source words.
         d_embed: size of a word vector.
         d_hidden: size of h̄_s; even if ``bidirectional``.
-        cell: "lstm" or "gru".
+        cell: "lstm", "gru" or "rnn" (plain tanh).
         num_layers: layers stacked on each other.
         bidirectional: read in both directions.
         dropout: on word vectors and between layers.

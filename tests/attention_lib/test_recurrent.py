@@ -1,10 +1,15 @@
+from itertools import product
+
 import pytest
 import torch
 from torch import nn
 
+from attention_lib.cells import cell_params, gru_step, lstm_step, rnn_step, unroll
 from attention_lib.recurrent import RecurrentEncoder, make_rnn, reverse_padded
 
-KINDS = [("lstm", False), ("lstm", True), ("gru", False), ("gru", True)]
+CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
+KINDS = list(product(CELLS, [False, True]))
 
 
 def encoder(cell, bidirectional, num_layers=2):
@@ -27,17 +32,38 @@ def test_a_sentence_is_encoded_alike_alone_and_padded_in_a_batch(cell, bidirecti
         torch.testing.assert_close(part[:, 1:], part_alone)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_two_directions_equal_torchs_bidirectional_network(cell):
     model = encoder(cell, bidirectional=True, num_layers=1)
-    kind = nn.LSTM if cell == "lstm" else nn.GRU
-    theirs = kind(3, 5, batch_first=True, bidirectional=True)
+    theirs = CELLS[cell](3, 5, batch_first=True, bidirectional=True)
     weights = model.rnn.state_dict()
     weights |= {f"{k}_reverse": v for k, v in model.backward_rnn.state_dict().items()}
     theirs.load_state_dict(weights)
     src = torch.tensor([[4, 5, 6, 7]])
     memory, _ = model(src, torch.tensor([4]))
     torch.testing.assert_close(memory, theirs(model.embedding(src))[0])
+
+
+@pytest.mark.parametrize(("cell", "bidirectional"), KINDS)
+def test_the_packed_run_equals_the_cells_unrolled_with_a_mask(cell, bidirectional):
+    model = encoder(cell, bidirectional, num_layers=1).double()
+    src = torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 3, 3]])
+    lengths = torch.tensor([5, 2])
+    packed, packed_state = model(src, lengths)
+
+    def masked(network, inputs):
+        start = tuple(inputs.new_zeros(2, network.hidden_size) for _ in packed_state)
+        return unroll(STEPS[cell], inputs, start, lengths, cell_params(network))
+
+    embedded = model.embedding(src)
+    outputs, state = masked(model.rnn, embedded)
+    if bidirectional:
+        turned, state_back = masked(model.backward_rnn, reverse_padded(embedded, lengths))
+        outputs = torch.cat([outputs, reverse_padded(turned, lengths)], -1)
+        state = tuple(torch.cat(pair, -1) for pair in zip(state, state_back, strict=True))
+    torch.testing.assert_close(outputs, packed, rtol=0, atol=1e-10)
+    for part, wanted in zip(state, packed_state, strict=True):
+        torch.testing.assert_close(part, wanted[0], rtol=0, atol=1e-10)
 
 
 def test_reverse_padded_is_its_own_inverse_and_keeps_the_padding():
@@ -51,7 +77,7 @@ def test_reverse_padded_is_its_own_inverse_and_keeps_the_padding():
 def test_bad_configurations_are_refused():
     with pytest.raises(ValueError, match="d_hidden is 7; two directions want an even number"):
         RecurrentEncoder(11, 3, 7, bidirectional=True)
-    with pytest.raises(ValueError, match="cell is 'rnn'"):
-        make_rnn("rnn", 2, 3)
+    with pytest.raises(ValueError, match="cell is 'tree'"):
+        make_rnn("tree", 2, 3)
     with pytest.raises(ValueError, match="source sentence is empty"):
         encoder("gru", False)(torch.tensor([[0]]), torch.tensor([0]))
