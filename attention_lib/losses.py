@@ -92,8 +92,8 @@ def label_smoothing_loss(
     Raises:
         ValueError: if ``smoothing`` is no probability.
 
-    >>> label_smoothing_loss(torch.zeros(2, 5), torch.tensor([2, 0]), 0.1, pad=0).exp()
-    tensor(5.)
+    >>> label_smoothing_loss(torch.zeros(2, 4), torch.tensor([2, 0]), 0.1, pad=0).exp()
+    tensor(4.)
     """
     _check_smoothing(smoothing)
     logits, targets = logits.flatten(0, -2), targets.flatten()
