@@ -1,12 +1,20 @@
 """Recurrent encoder–decoders: without attention, with Bahdanau's, with every form of Luong's."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from attention_lib.attention import attend, attentional_vector
+from attention_lib.fast_recurrent import (
+    Scores,
+    additive_scores,
+    bahdanau_decoder,
+    dot_scores,
+    luong_decoder,
+)
 from attention_lib.local_attention import local_p_weights, monotonic_centre
 from attention_lib.masks import length_mask, window_mask
 from attention_lib.recurrent import Cell, RecurrentEncoder, State, make_rnn, run_rnn
@@ -106,6 +114,20 @@ class RecurrentAttention(nn.Module):
             centre = monotonic_centre(steps, memory.mask)
             mask = window_mask(centre, memory.mask, self.config.window)
         return attend(scores, memory.values, mask)
+
+    def scores_by_step(self, memory: "Memory") -> Scores:
+        """Prepare :meth:`scores` for one state after the other, (batch, d) → (batch, length)."""
+        match self.config.score:
+            case "general":
+                return dot_scores(memory.keys @ self.weight.mT)
+            case "concat":
+                return additive_scores(memory.keys, self.w_query, self.v)
+            case "location":
+                return partial(location_score, weight=self.weight, length=memory.keys.shape[1])
+            case "scaled_dot":
+                return dot_scores(memory.keys / memory.keys.shape[-1] ** 0.5)
+            case _:
+                return dot_scores(memory.keys)
 
     def scores(self, hidden: Tensor, keys: Tensor) -> Tensor:
         """Score (batch, steps, d) states against (batch, length, d) projected keys."""
@@ -266,7 +288,9 @@ class Seq2Seq(nn.Module):
         state = self.start(src, src_lengths)
         embedded = self.dropout(self.embedding(tgt_in))
         if self.feeds_back:
-            attentional, weights = self._one_by_one(embedded, state)
+            fast = self.config.locality == "global"
+            run = self._one_by_one_fast if fast else self._one_by_one
+            attentional, weights = run(embedded, state)
         else:
             attentional, weights = self._all_at_once(embedded, state)
         return self.output(self.dropout(attentional)), weights
@@ -286,6 +310,15 @@ class Seq2Seq(nn.Module):
             attentional.append(state.attentional)
             weights.append(row)
         return torch.stack(attentional, 1), torch.stack(weights, 1)  # type: ignore[arg-type]
+
+    def _one_by_one_fast(
+        self, embedded: Tensor, state: DecoderState
+    ) -> tuple[Tensor, Tensor | None]:
+        """Equal :meth:`_one_by_one`, with all that need not wait outside the loop."""
+        memory = state.memory
+        run = bahdanau_decoder if self.config.attention == "bahdanau" else luong_decoder
+        scores = self.attention.scores_by_step(memory)
+        return run(self.rnn, embedded, state.hidden, scores, memory.values, memory.mask, self.w_c)
 
     def _step(self, embedded: Tensor, state: DecoderState) -> tuple[DecoderState, Tensor | None]:
         """Take one step on (batch, d_embed) word vectors, in the order that the paper has it."""
