@@ -72,3 +72,34 @@ def window_mask(centre: Tensor, src_mask: Tensor, window: int) -> Tensor:
     positions = torch.arange(src_mask.shape[-1], device=src_mask.device)
     near = (positions - centre[..., None]).abs() <= window
     return near & src_mask[..., None, :]
+
+
+def sliding_window_mask(
+    length: int, window: int, *, causal: bool = False, device: torch.device | str | None = None
+) -> Tensor:
+    """Let position i attend to the positions at most ``window`` away from it.
+
+    Args:
+        length: number of positions.
+        window: the half-width, in positions, ≥ 0.
+        causal: whether the positions after i are forbidden too: i sees i − ``window`` … i.
+        device: where the mask is made.
+
+    Returns:
+        (length, length) bool, True where |i − j| ≤ window and, if causal, j ≤ i.
+
+    Raises:
+        ValueError: if ``window`` is negative.
+
+    Beltagy et al. (2020), "Longformer", section 3.1.
+
+    >>> sliding_window_mask(4, 1, causal=True)
+    tensor([[ True, False, False, False],
+            [ True,  True, False, False],
+            [False,  True,  True, False],
+            [False, False,  True,  True]])
+    """
+    if window < 0:
+        raise ValueError(f"window is {window}; wanted a half-width of at least 0")
+    past = torch.ones(length, length, dtype=torch.bool, device=device).triu(-window)
+    return past.tril(0 if causal else window)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from attention_lib.masks import causal_mask, length_mask, window_mask
+from attention_lib.masks import causal_mask, length_mask, sliding_window_mask, window_mask
 
 
 def test_length_mask_is_true_exactly_at_real_positions():
@@ -38,3 +38,20 @@ def test_window_mask_holds_the_real_positions_within_the_half_width():
 def test_window_mask_refuses_a_negative_window():
     with pytest.raises(ValueError, match="window is -1"):
         window_mask(torch.zeros(1, 1), torch.ones(1, 3, dtype=torch.bool), -1)
+
+
+def test_sliding_window_mask_holds_the_positions_within_the_half_width():
+    mask = sliding_window_mask(7, 2)
+    causal = sliding_window_mask(7, 2, causal=True)
+    for i in range(7):
+        assert mask[i].tolist() == [abs(i - j) <= 2 for j in range(7)]
+        assert causal[i].tolist() == [0 <= i - j <= 2 for j in range(7)]
+
+
+def test_sliding_window_mask_of_the_whole_length_is_the_causal_mask():
+    assert torch.equal(sliding_window_mask(5, 4, causal=True), causal_mask(5))
+
+
+def test_sliding_window_mask_refuses_a_negative_window():
+    with pytest.raises(ValueError, match="window is -1"):
+        sliding_window_mask(3, -1)
