@@ -39,7 +39,9 @@ def sequence_loss(logits: Tensor, targets: Tensor, pad: int) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=pad)
 
 
-def label_smoothed_targets(targets: Tensor, size: int, smoothing: float, pad: int) -> Tensor:
+def label_smoothed_targets(
+    targets: Tensor, size: int, smoothing: float, pad: int, *, dtype: torch.dtype | None = None
+) -> Tensor:
     r"""Spread a little of each target's probability over the whole vocabulary but the padding.
 
     .. math:: q(k) = (1 - \epsilon)\,[k = y] + \frac{\epsilon}{K - 1}\,[k \ne \mathrm{pad}]
@@ -49,9 +51,10 @@ def label_smoothed_targets(targets: Tensor, size: int, smoothing: float, pad: in
         size: of the vocabulary, K, the padding included.
         smoothing: ε, 0 … 1.
         pad: id of the padding: its column is zero, and so is the row of a padded position.
+        dtype: of the probabilities; torch's default if not given.
 
     Returns:
-        (..., size) float probabilities; every row of a real token sums to 1.
+        (..., size) probabilities; every row of a real token sums to 1.
 
     Raises:
         ValueError: if ``smoothing`` is no probability.
@@ -64,7 +67,8 @@ def label_smoothed_targets(targets: Tensor, size: int, smoothing: float, pad: in
             [0.0000, 0.0000, 0.0000, 0.0000, 0.0000]])
     """
     _check_smoothing(smoothing)
-    smoothed = (1 - smoothing) * F.one_hot(targets, size).to(torch.get_default_dtype())
+    one_hot = F.one_hot(targets, size).to(dtype or torch.get_default_dtype())
+    smoothed = (1 - smoothing) * one_hot
     smoothed += smoothing / (size - 1)
     smoothed[..., pad] = 0.0
     return smoothed * (targets != pad)[..., None]

@@ -1,26 +1,25 @@
 """One training loop for every model of the course."""
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
+from attention_lib.checkpoint import History, Run
 from attention_lib.losses import Loss, sequence_loss, translation_loss
+from attention_lib.schedules import Schedule, warmup_cosine
 
 __all__ = ["History", "Loss", "fit", "mean_loss", "sequence_loss", "translation_loss"]
 
 LossFunction = Callable[[nn.Module, Any], Loss]
-
-
-@dataclass
-class History:
-    """What training saw: the loss (nats per token) after each step."""
-
-    losses: list[float] = field(default_factory=list)
 
 
 def fit(
@@ -30,67 +29,130 @@ def fit(
     *,
     steps: int,
     learning_rate: float = 3e-3,
+    optimizer: torch.optim.Optimizer | None = None,
+    schedule: Schedule | None = None,
+    accumulate: int = 1,
     clip_norm: float = 1.0,
+    precision: torch.dtype = torch.float32,
+    averaged: AveragedModel | None = None,
+    validate: Callable[[nn.Module], float] | None = None,
+    patience: int | None = None,
+    checkpoint: Path | str | None = None,
+    every: int = 500,
     progress: bool = False,
 ) -> History:
-    """Train with Adam on a learning rate that warms up and falls to nothing again.
+    """Train a model in place.
 
     Args:
-        model: trained in place.
-        batches: anything with ``.to(device)``, at least ``steps`` of them;
+        model: trained where it is; left in evaluation mode.
+        batches: anything with ``.to(device)``, at least ``steps × accumulate`` of them;
             :func:`attention_lib.data.batching.batches` never ends.
         loss: maps ``(model, batch)`` to a :class:`Loss`.
         steps: number of updates.
-        learning_rate: the highest.
+        learning_rate: of the fused Adam that is built if no ``optimizer`` is given.
+        optimizer: over the model's parameters, with the highest learning rate.
+        schedule: maps the number of updates done to a factor of the learning rate; by default a
+            tenth of the steps up, then half a cosine down.
+        accumulate: batches an update; their predictions weigh the same as those of one big batch.
         clip_norm: gradients are scaled down to this norm where they exceed it.
-        progress: show a progress bar.
+        precision: of the forward pass; bfloat16 and float16 run under autocast, the latter with a
+            scaled loss.
+        averaged: torch's running average of the model's weights, updated after every step; the
+            model gets these weights in the end.
+        validate: maps the model to a figure that should fall, such as its loss on held-out pairs;
+            the model gets the weights with the lowest in the end.
+        patience: stop after so many validations without a new lowest.
+        checkpoint: file to go on from if it is there, and to keep up to date. Pass the same
+            batches from the first on: those taken are passed over.
+        every: steps between validations, and between checkpoints.
+        progress: show a progress bar with the loss and tokens a second.
 
     Returns:
-        the losses.
+        what training saw.
 
     Raises:
-        ValueError: if the batches run out.
+        ValueError: if the batches run out, a batch has nothing to predict, or the checkpoint is
+            of another model.
         FloatingPointError: if the loss stops being a number.
     """
-    model.train()
     device = next(model.parameters()).device
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle(step, steps))
-    history = History()
-    for batch in tqdm(_take(batches, steps), total=steps, disable=not progress, unit="step"):
-        batch = batch.to(device)
-        part = loss(model, batch)
-        mean = part.total / part.count
+    optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
+    run = Run(model, optimizer, LambdaLR(optimizer, schedule or warmup_cosine(steps)), scaler)
+    run.averaged = averaged
+    stream = iter(batches)
+    if checkpoint and Path(checkpoint).exists():
+        run.resume(Path(checkpoint), stream)
+    model.train()
+    bar = tqdm(total=steps, initial=run.step, disable=not progress, unit="step")
+    while run.step < steps and (patience is None or run.waited < patience):
+        started = time.perf_counter()
         optimizer.zero_grad()
-        mean.backward()
+        mean, count = _backward(run, _take(run, stream, accumulate, steps), loss, precision, device)
+        _check_finite(mean, run)
+        scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-        optimizer.step()
-        schedule.step()
-        history.losses.append(mean.item())
-        if not math.isfinite(history.losses[-1]):
-            raise FloatingPointError(
-                f"the loss is {history.losses[-1]} at step {len(history.losses)}; "
-                f"try a learning_rate below {learning_rate}"
+        scaler.step(optimizer)
+        scaler.update()
+        run.schedule.step()
+        if averaged is not None:
+            averaged.update_parameters(model)
+        run.history.add(mean, count, time.perf_counter() - started)
+        bar.set_postfix_str(f"loss {mean:.3f}, {run.history.speed():,.0f} tokens/s", refresh=False)
+        bar.update()
+        if run.step % every == 0 or run.step == steps:
+            if validate is not None:
+                run.judge(validate(run.product))
+                model.train()
+            if checkpoint:
+                run.save(Path(checkpoint))
+    bar.close()
+    run.finish()
+    return run.history
+
+
+def _take(run: Run, stream: Iterator[Any], number: int, steps: int) -> list[Any]:
+    """Take the batches of one update."""
+    group = list(islice(stream, number))
+    run.taken += len(group)
+    if len(group) < number:
+        raise ValueError(f"the batches ran out after {run.step} of {steps} steps")
+    return group
+
+
+def _backward(
+    run: Run, group: list[Any], loss: LossFunction, precision: torch.dtype, device: torch.device
+) -> tuple[float, int]:
+    """Leave the gradients of the mean over all predictions of the group; return it and N.
+
+    The sizes of later batches are not known yet when the first is differentiated, so all are
+    divided by the first one's and put right in the end: in float16 a sum would overflow.
+    """
+    parts: list[Loss] = []
+    for batch in group:
+        with torch.autocast(device.type, precision, enabled=precision is not torch.float32):
+            part = loss(run.model, batch.to(device))
+        if part.count < 1:
+            raise ValueError(
+                f"a batch of step {run.step + 1} has nothing to predict; leave empty ones out"
             )
-    model.eval()
-    return history
+        parts.append(Loss(part.total.detach(), part.count))
+        run.scaler.scale(part.total / parts[0].count).backward()
+    count = sum(part.count for part in parts)
+    if len(parts) > 1:
+        for parameter in run.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(parts[0].count / count)
+    return float(sum(part.total for part in parts) / count), count
 
 
-def _one_cycle(step: int, steps: int) -> float:
-    """Fraction of the highest learning rate: a tenth of the steps up, then half a cosine down."""
-    warm_up = max(1, steps // 10)
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / (steps - warm_up))
-
-
-def _take(batches: Iterable[Any], steps: int) -> Iterator[Any]:
-    taken = 0
-    for taken, batch in enumerate(batches, start=1):
-        yield batch
-        if taken == steps:
-            return
-    raise ValueError(f"the batches ran out after {taken} of {steps} steps")
+def _check_finite(mean: float, run: Run) -> None:
+    if not math.isfinite(mean):
+        rate = run.schedule.get_last_lr()[0]
+        raise FloatingPointError(
+            f"the loss is {mean} at step {run.step + 1}, with a learning rate of {rate:.3g}; try a "
+            "lower one or a longer warm-up, and look for empty or broken batches"
+        )
 
 
 @torch.no_grad()
