@@ -2,6 +2,10 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from attention_lib.masks import causal_mask
+from attention_lib.scores import scaled_dot_score
 
 
 def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) -> Tensor:
@@ -30,30 +34,30 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) ->
     wide = scores.to(torch.promote_types(scores.dtype, torch.float32))
     if mask is None:
         return wide.softmax(dim).to(scores.dtype)
-    blocked = ~_boolean_mask(mask, scores).expand(scores.shape)
+    _check_mask(mask, scores.shape)
+    blocked = ~mask.expand(scores.shape)
     empty = blocked.all(dim, keepdim=True)
     # A row of −∞ alone would divide 0 by 0; any finite row does, since its weights are zeroed.
     wide = wide.masked_fill(blocked, -torch.inf).masked_fill(empty, 0.0)
     return wide.softmax(dim).masked_fill(blocked, 0.0).to(scores.dtype)
 
 
-def _boolean_mask(mask: Tensor, scores: Tensor) -> Tensor:
-    """Check a mask against the scores it is meant for."""
+def _check_mask(mask: Tensor, shape: torch.Size) -> None:
+    """Refuse a mask that does not fit scores of the given shape."""
     if mask.dtype != torch.bool:
         raise TypeError(
             f"mask has dtype {mask.dtype}; wanted torch.bool with True = may be attended to "
             "(for 0/1 masks: mask.bool())"
         )
     try:
-        fits = torch.broadcast_shapes(mask.shape, scores.shape) == scores.shape
+        fits = torch.broadcast_shapes(mask.shape, shape) == shape
     except RuntimeError:
         fits = False
     if not fits:
         raise ValueError(
             f"mask of shape {tuple(mask.shape)} does not broadcast to scores of shape "
-            f"{tuple(scores.shape)}; insert axes of size 1, e.g. mask[:, None, :]"
+            f"{tuple(shape)}; insert axes of size 1, e.g. mask[:, None, :]"
         )
-    return mask
 
 
 def attend(scores: Tensor, value: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -78,6 +82,117 @@ def attend(scores: Tensor, value: Tensor, mask: Tensor | None = None) -> tuple[T
         raise ValueError(f"scores are over {scores.shape[-1]} keys, value has {value.shape[-2]}")
     weights = masked_softmax(scores, mask)
     return weights @ value, weights
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None = None,
+    *,
+    bias: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    r"""Attend by scaled dot products, written out as in the paper.
+
+    .. math:: \mathrm{Attention}(Q, K, V) =
+              \mathrm{softmax}\!\left(\frac{QK^\top}{\sqrt{d_k}}\right)V
+
+    :func:`fused_attention` computes the same context without ever holding the weights.
+
+    Args:
+        query: (..., L_q, d_k).
+        key: (..., L_k, d_k).
+        value: (..., L_k, d_v).
+        mask: bool, broadcastable to (..., L_q, L_k), True = may be attended to.
+        bias: added to the scaled scores, e.g. by a relative position; broadcastable to them.
+
+    Returns:
+        context (..., L_q, d_v) and weights (..., L_q, L_k).
+
+    Raises:
+        TypeError: if ``mask`` is not boolean.
+        ValueError: if the sizes do not fit.
+
+    Vaswani et al. (2017), equation 1.
+
+    >>> key = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> context, _ = scaled_dot_product_attention(20 * key, key, torch.tensor([[1.0], [2.0]]))
+    >>> context.round(decimals=3)
+    tensor([[1.],
+            [2.]])
+    """
+    _check_sizes(query, key, value)
+    scores = scaled_dot_score(query, key)
+    return attend(scores if bias is None else scores + bias, value, mask)
+
+
+def fused_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None = None,
+    *,
+    bias: Tensor | None = None,
+    causal: bool = False,
+) -> Tensor:
+    r"""Attend by scaled dot products in torch's fused kernels: the fast face.
+
+    The weights are never held as a whole, so without ``mask`` and ``bias`` the memory grows
+    linearly with the length. Give causality as ``causal`` rather than as a mask to keep that.
+
+    Args:
+        query: (batch, num_heads, L_q, d_k).
+        key: (batch, num_heads, L_k, d_k).
+        value: (batch, num_heads, L_k, d_v).
+        mask: bool, broadcastable to (batch, num_heads, L_q, L_k), True = may be attended to.
+        bias: added to the scaled scores; broadcastable to them.
+        causal: query i may attend to keys 0 … i only. ``mask`` then adds to it.
+
+    Returns:
+        context (batch, num_heads, L_q, d_v).
+
+    Raises:
+        TypeError: if ``mask`` is not boolean.
+        ValueError: if the sizes do not fit, or ``causal`` and L_q ≠ L_k.
+
+    >>> query, key, value = torch.randn(3, 1, 2, 5, 4).unbind(0)
+    >>> written_out, _ = scaled_dot_product_attention(query, key, value)
+    >>> torch.allclose(fused_attention(query, key, value), written_out, atol=1e-6)
+    True
+    """
+    _check_sizes(query, key, value)
+    if causal and query.shape[-2] != key.shape[-2]:
+        raise ValueError(
+            f"causal wants as many queries as keys; got {query.shape[-2]} and {key.shape[-2]}"
+        )
+    shape = torch.Size((*query.shape[:-1], key.shape[-2]))
+    if mask is not None:
+        _check_mask(mask, shape)
+    if causal and (mask is not None or bias is not None):
+        lower = causal_mask(query.shape[-2], device=query.device)
+        mask = lower if mask is None else mask & lower
+        causal = False
+    if bias is None:
+        return F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
+    bias = bias.to(query.dtype).expand(shape)
+    if mask is None:
+        return F.scaled_dot_product_attention(query, key, value, bias)
+    # A query with nothing to attend to: any finite scores do, since its context is zeroed.
+    empty = ~mask.any(-1, keepdim=True)
+    bias = bias.masked_fill(~(mask | empty), -torch.inf)
+    return F.scaled_dot_product_attention(query, key, value, bias).masked_fill(empty, 0.0)
+
+
+def _check_sizes(query: Tensor, key: Tensor, value: Tensor) -> None:
+    """Refuse queries, keys and values that do not belong together."""
+    if query.shape[-1] != key.shape[-1]:
+        raise ValueError(
+            f"query has head_dim {query.shape[-1]}, key has {key.shape[-1]}; wanted them equal"
+        )
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(
+            f"key has length {key.shape[-2]}, value has {value.shape[-2]}; wanted one value a key"
+        )
 
 
 def attentional_vector(context: Tensor, hidden: Tensor, weight: Tensor) -> Tensor:

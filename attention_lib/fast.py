@@ -1,0 +1,166 @@
+"""Where training spends its time, done fast: dropout on a CPU, and the loss over a vocabulary.
+
+Both compute what torch's own functions compute; nothing here is needed to understand a model.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Rows of the vocabulary product held at once: enough to keep the cores busy, few enough to keep
+# the logits of a large batch out of memory.
+_ROWS = 1024
+
+
+class Dropout(nn.Module):
+    """Zero features at random in training, as :class:`torch.nn.Dropout` does.
+
+    On a CPU torch draws a random number for each element; one random byte decides as well, in a
+    fraction of the time. The probability is rounded to a multiple of 1/256, and the rest is
+    scaled up by what is really kept, so that the expectation stays exact.
+
+    Args:
+        p: probability of zeroing an element, in [0, 1).
+
+    Raises:
+        ValueError: if ``p`` lies outside.
+    """
+
+    def __init__(self, p: float = 0.1) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"dropout is {p}; wanted a probability from 0 to below 1")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop features of a tensor of any shape."""
+        if not (self.training and self.p):
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, self.p)
+        dropped: Tensor = _ByteDropout.apply(x, min(255, round(256 * self.p)))
+        return dropped
+
+    def extra_repr(self) -> str:
+        """Show the probability."""
+        return f"p={self.p}"
+
+
+class _ByteDropout(torch.autograd.Function):
+    """Keep an element if its random byte is at least ``threshold``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, threshold: int) -> Tensor:
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+        keep = words.view(torch.uint8)[: x.numel()].view(x.shape) >= threshold
+        ctx.save_for_backward(keep)
+        ctx.scale = 256 / (256 - threshold)
+        return torch.where(keep, x, 0.0).mul_(ctx.scale)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (keep,) = ctx.saved_tensors
+        return torch.where(keep, grads[0], 0.0).mul_(ctx.scale), None
+
+
+def vocabulary_loss(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    *,
+    bias: Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Sum the cross-entropy of tokens without ever holding all their logits.
+
+    Equal to ``F.cross_entropy(F.linear(hidden, weight, bias), targets, reduction="sum",
+    label_smoothing=label_smoothing)``. Logits are made a block of tokens at a time, and their
+    gradient is formed in their place at once.
+
+    Args:
+        hidden: (tokens, d), one vector a real token.
+        weight: (vocabulary, d).
+        targets: (tokens,) ids.
+        bias: (vocabulary,).
+        label_smoothing: share of the probability that is spread over the whole vocabulary.
+
+    Returns:
+        a scalar, in nats, differentiable in ``hidden``, ``weight`` and ``bias``.
+
+    Raises:
+        IndexError: if a target lies outside the vocabulary.
+
+    >>> hidden, weight = torch.randn(5, 3), torch.randn(7, 3)
+    >>> targets = torch.tensor([1, 0, 6, 2, 2])
+    >>> ours = vocabulary_loss(hidden, weight, targets)
+    >>> torch.allclose(ours, F.cross_entropy(hidden @ weight.T, targets, reduction="sum"))
+    True
+    """
+    if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) < len(weight):
+        raise IndexError(
+            f"targets run from {int(targets.min())} to {int(targets.max())}; the vocabulary has "
+            f"ids 0 … {len(weight) - 1}"
+        )
+    loss: Tensor = _VocabularyLoss.apply(hidden, weight, targets, bias, label_smoothing)
+    return loss
+
+
+class _VocabularyLoss(torch.autograd.Function):
+    """Forms all gradients during the forward pass, while a block of logits is at hand."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        bias: Tensor | None,
+        smoothing: float,
+    ) -> Tensor:
+        grads = [torch.zeros_like(x) if x is not None else None for x in (hidden, weight, bias)]
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        total = hidden.new_zeros((), dtype=wide)
+        for start in range(0, len(hidden), _ROWS):
+            rows = slice(start, start + _ROWS)
+            logits = F.linear(hidden[rows], weight, bias).to(wide)
+            target = targets[rows, None]
+            norm = logits.logsumexp(-1, keepdim=True)
+            total += (norm - (1 - smoothing) * logits.gather(1, target)).sum()
+            if smoothing:
+                total -= smoothing * logits.mean(-1).sum()
+            if any(ctx.needs_input_grad):
+                _add_gradients(grads, logits, norm, target, hidden[rows], weight, rows, smoothing)
+        ctx.save_for_backward(*grads)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        scaled = [None if grad is None else grad * grads[0] for grad in ctx.saved_tensors]
+        return scaled[0], scaled[1], None, scaled[2], None
+
+
+def _add_gradients(
+    grads: list[Tensor | None],
+    logits: Tensor,
+    norm: Tensor,
+    target: Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+    rows: slice,
+    smoothing: float,
+) -> None:
+    """Turn logits in place into their gradient, softmax − targets, and pass it on."""
+    grad_hidden, grad_weight, grad_bias = grads
+    error = logits.sub_(norm).exp_()
+    if smoothing:
+        error -= smoothing / error.shape[-1]
+    error.scatter_add_(1, target, error.new_full(target.shape, smoothing - 1))
+    error = error.to(hidden.dtype)
+    if grad_hidden is not None:
+        torch.mm(error, weight, out=grad_hidden[rows])
+    if grad_weight is not None:
+        grad_weight.addmm_(error.mT, hidden)
+    if grad_bias is not None:
+        grad_bias += error.sum(0)
