@@ -3,17 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from attention_lib.plots.style import INK
+
 
 def lines_by_length(
     curves: Mapping[str, Any],
-    lengths: Sequence[float],
+    lengths: Sequence[float] | Sequence[tuple[float, float]],
     *,
     ylabel: str,
     xlabel: str = "source length (words)",
+    among: Sequence[str] = (),
+    longest: float | None = None,
     ax: Axes | None = None,
     title: str = "",
 ) -> Axes:
@@ -24,8 +29,12 @@ def lines_by_length(
     Args:
         curves: the model's name -> (L,) values, or (runs, L) values of several runs, drawn as
             their mean with a band from the lowest to the highest run. NaN leaves a gap.
-        lengths: L lengths, one a value.
+        lengths: L lengths, one a value; or L buckets (shortest, longest), drawn at their middles.
         ylabel, xlabel: what is measured, and over what, in words.
+        among: the names of a family of figures. A curve takes its look from its place among them,
+            so that a model looks the same in each figure; if not given, from its place in
+            ``curves``.
+        longest: the longest length in training, marked by a dotted line.
         ax: where to draw; a new figure if not given.
         title: drawn above the curves.
 
@@ -33,7 +42,7 @@ def lines_by_length(
         the axes.
 
     Raises:
-        ValueError: if a curve has not one value a length.
+        ValueError: if a curve has not one value a length, or is not ``among`` the names.
 
     >>> axes = lines_by_length({"no attention": [90, 40], "dot": [91, 90]}, [5, 20], ylabel="BLEU")
     >>> [text.get_text() for text in axes.texts]
@@ -42,24 +51,59 @@ def lines_by_length(
     if ax is None:
         ax = plt.subplots()[1]
     places = np.asarray(lengths, dtype=np.float64)
+    labels = ["–".join(f"{bound:g}" for bound in np.atleast_1d(length)) for length in places]
+    places = places.reshape(len(places), -1).mean(1)
+    looks = _looks(list(curves), list(among or curves))
     ends = []
     for name, values in curves.items():
-        runs = np.atleast_2d(np.array(values, dtype=np.float64))
-        if runs.ndim != 2 or runs.shape[1] != len(places):
-            raise ValueError(
-                f"curve {name!r} has shape {np.shape(values)}; wanted ({len(places)},) "
-                f"or (runs, {len(places)}): one value a length"
-            )
-        mean = runs.mean(0)
-        (line,) = ax.plot(places, mean, label=name)
-        if len(runs) > 1:
-            band = ax.fill_between(places, runs.min(0), runs.max(0), color=line.get_color())
-            band.set(alpha=0.15, linewidth=0)
+        mean = _draw_runs(ax, places, name, values, looks[name])
         last = np.flatnonzero(np.isfinite(mean))
-        ends.append((name, mean[last[-1]] if last.size else 0.0, line.get_color()))
-    ax.set(xlabel=xlabel, ylabel=ylabel, title=title, xticks=places)
+        ends.append((name, mean[last[-1]] if last.size else 0.0, looks[name]["color"]))
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.set_xticks(places, labels, fontsize=11)
     _name_ends(ax, places[-1], ends)
+    if longest is not None:
+        _mark_longest(ax, longest)
     return ax
+
+
+def _looks(names: list[str], among: list[str]) -> dict[str, dict[str, Any]]:
+    """Give each name the colour, line and marker of its place in the family."""
+    if strangers := [name for name in names if name not in among]:
+        raise ValueError(f"curve {strangers[0]!r} is not among {', '.join(map(repr, among))}")
+    cycle = list(mpl.rcParams["axes.prop_cycle"])
+    return {name: cycle[among.index(name) % len(cycle)] for name in names}
+
+
+def _draw_runs(
+    ax: Axes, places: np.ndarray, name: str, values: Any, look: dict[str, Any]
+) -> np.ndarray:
+    """Draw a model's mean and a band from its lowest to its highest run; return the mean."""
+    runs = np.atleast_2d(np.array(values, dtype=np.float64))
+    if runs.ndim != 2 or runs.shape[1] != len(places):
+        raise ValueError(
+            f"curve {name!r} has shape {np.shape(values)}; wanted ({len(places)},) "
+            f"or (runs, {len(places)}): one value a length"
+        )
+    mean: np.ndarray = runs.mean(0)
+    ax.plot(places, mean, label=name, **look)
+    if len(runs) > 1:
+        band = ax.fill_between(places, runs.min(0), runs.max(0), color=look["color"])
+        band.set(alpha=0.15, linewidth=0)
+    return mean
+
+
+def _mark_longest(ax: Axes, longest: float) -> None:
+    """Draw a dotted line behind the longest length in training, and say so above it."""
+    ax.axvline(longest + 0.5, color=INK, linewidth=1.5, linestyle=":", marker="")
+    ax.annotate(
+        "longest in training",
+        (longest + 0.5, 1.02),
+        xycoords=("data", "axes fraction"),
+        ha="center",
+        va="bottom",
+        fontsize=11,
+    )
 
 
 def _name_ends(ax: Axes, right: float, ends: list[tuple[str, float, Any]]) -> None:

@@ -7,12 +7,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from attention_lib.plots.style import COLOURS, INK
+from attention_lib.plots.style import COLOURS, FAINT, INK, WEIGHTS_MAP, luminance
 
 Point = tuple[float, float]
 SPACING = 1.25  # between two states of a row
+STATES, WEIGHTS, CONTEXT = 1.6, 3.0, 5.0  # the heights of what attention needs
 
 
 def drawing(width: float, height: float) -> Axes:
@@ -97,8 +98,8 @@ def encoder_decoder(
 ) -> Axes:
     """Draw an unrolled encoder-decoder, and where one decoder step looks.
 
-    Encoder states stand at the left, decoder states at the right; the arrows from the encoder to
-    the context of ``step`` are as thick as their weights.
+    Encoder states stand at the left, decoder states at the right. The decoder state of ``step``
+    asks; a row of weights answers, and the arrows from there to the context are as thick as they.
 
     Args:
         src: S source words, below the encoder states.
@@ -115,27 +116,27 @@ def encoder_decoder(
         ValueError: if ``weights`` has not one value a source word, or ``step`` is no target step.
 
     >>> axes = encoder_decoder(["我", "走"], ["I", "go"], [0.9, 0.1], step=0)
-    >>> len(axes.patches)  # two states a side, the context and the attentional vector
-    6
+    >>> len(axes.patches)  # two states a side, two weights, the context, the attentional vector
+    8
     """
     if not 0 <= step < len(tgt):
         raise ValueError(f"step is {step}, but the target has steps 0 to {len(tgt) - 1}")
     shares = None if weights is None else np.array(weights, dtype=np.float64)
     if shares is not None and shares.shape != (len(src),):
         raise ValueError(f"weights has shape {shares.shape}; wanted ({len(src)},), one a word")
-    ax = drawing(SPACING * (len(src) + len(tgt)) + 1.2, 2.9 if shares is None else 6.2)
-    encoder = _row_of_states(ax, src, r"\bar h", 0.75, "blue")
-    decoder = _row_of_states(ax, ["<s>", *tgt[:-1]], "h", encoder[-1] + SPACING + 0.4, "green")
-    arrow(ax, (encoder[-1] + 0.43, 1.6), (decoder[0] - 0.43, 1.6))
-    top = 2.1
+    left = 0.75 if shares is None else 1.75
+    ax = drawing(SPACING * (len(src) + len(tgt)) + left + 0.45, 2.9 if shares is None else 6.6)
+    encoder = _row_of_states(ax, src, r"\bar h", left, "blue")
+    decoder = _row_of_states(ax, ["<bos>", *tgt[:-1]], "h", encoder[-1] + SPACING + 0.4, "green")
+    arrow(ax, (encoder[-1] + 0.43, STATES), (decoder[0] - 0.43, STATES))
+    top = STATES + 0.5
     if shares is not None:
         _draw_attention(ax, encoder, decoder[step], shares, step)
         if input_feeding and step + 1 < len(tgt):
-            arrow(
-                ax, (decoder[step] + 0.43, 4.65), (decoder[step + 1], 2.0), bend=-0.35, dashed=True
-            )
-            ax.text(decoder[step] + 1.6, 4.2, "input feeding", fontsize=11)
-        top = 5.05
+            start, end = (decoder[step] + 0.43, CONTEXT), (decoder[step + 1], STATES + 0.4)
+            arrow(ax, start, end, bend=-0.35, dashed=True)
+            ax.text(decoder[step] + 1.6, CONTEXT - 0.5, "input feeding", fontsize=11)
+        top = CONTEXT + 0.35
     arrow(ax, (decoder[step], top - 0.1), (decoder[step], top + 0.4))
     ax.text(decoder[step], top + 0.45, tgt[step], ha="center", va="bottom")
     return ax
@@ -147,22 +148,41 @@ def _row_of_states(
     """Draw recurrent states from left to right with their words below; return their centres."""
     centres = [left + SPACING * i for i in range(len(words))]
     for i, (x, word) in enumerate(zip(centres, words, strict=True)):
-        box(ax, (x, 1.6), f"${name}_{{{i + 1}}}$", colour=colour)
+        box(ax, (x, STATES), f"${name}_{{{i + 1}}}$", colour=colour)
         ax.text(x, 0.35, word, ha="center", va="center")
         arrow(ax, (x, 0.7), (x, 1.2))
         if i:
-            arrow(ax, (centres[i - 1] + 0.43, 1.6), (x - 0.43, 1.6))
+            arrow(ax, (centres[i - 1] + 0.43, STATES), (x - 0.43, STATES))
     return centres
 
 
 def _draw_attention(
     ax: Axes, encoder: Sequence[float], decoder: float, shares: np.ndarray, step: int
 ) -> None:
-    """Draw the context as the weighted sum of encoder states, and the attentional vector."""
-    middle = (encoder[0] + encoder[-1]) / 2
-    box(ax, (middle, 4.7), f"$c_{{{step + 1}}}$", colour="orange")
-    for x, share in zip(encoder, shares, strict=True):
-        arrow(ax, (x, 2.0), (middle, 4.3), colour="orange", width=0.5 + 4 * float(share))
-    box(ax, (decoder, 4.7), rf"$\tilde h_{{{step + 1}}}$", colour="purple")
-    arrow(ax, (middle + 0.43, 4.7), (decoder - 0.43, 4.7))
-    arrow(ax, (decoder, 2.0), (decoder, 4.3))
+    """Draw the question, the weights, the context as their sum, and the attentional vector."""
+    middle, name = (encoder[0] + encoder[-1]) / 2, step + 1
+    box(ax, (middle, CONTEXT), f"$c_{{{name}}}$", colour="orange")
+    ax.text(encoder[0] - 0.75, WEIGHTS, f"$a_{{{name}}}(s)$", ha="right", va="center")
+    for x, share in zip(encoder, shares.tolist(), strict=True):
+        arrow(ax, (x, STATES + 0.4), (x, WEIGHTS - 0.3), width=0.8)
+        _draw_weight(ax, x, share)
+        foot, head = (x, WEIGHTS + 0.3), (middle, CONTEXT - 0.4)
+        arrow(ax, foot, head, colour="orange", width=0.5 + 4 * share)
+    start, end = (decoder - 0.3, STATES + 0.4), (encoder[-1] + SPACING / 2, WEIGHTS)
+    arrow(ax, start, end, colour="green", width=1)
+    ax.text((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.15, "asks", fontsize=11)
+    box(ax, (decoder, CONTEXT), rf"$\tilde h_{{{name}}}$", colour="purple")
+    ax.text(decoder - 0.6, CONTEXT + 0.15, "$W_c$, tanh", ha="right", va="bottom", fontsize=11)
+    arrow(ax, (middle + 0.43, CONTEXT), (decoder - 0.43, CONTEXT))
+    arrow(ax, (decoder, STATES + 0.4), (decoder, CONTEXT - 0.4))
+
+
+def _draw_weight(ax: Axes, x: float, share: float) -> None:
+    """Draw a weight as the maps do: a cell as dark as it is large, with its value."""
+    shade = WEIGHTS_MAP(share)
+    cell = Rectangle((x - SPACING / 2, WEIGHTS - 0.3), SPACING, 0.6, facecolor=shade, zorder=2)
+    cell.set(edgecolor=FAINT)
+    ax.add_patch(cell)
+    ink = "white" if luminance(shade) < 0.179 else "black"
+    value = f"{share:.2f}".replace("0.", ".", 1)
+    ax.text(x, WEIGHTS, value, ha="center", va="center", fontsize=11, color=ink, zorder=3)

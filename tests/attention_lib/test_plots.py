@@ -214,6 +214,38 @@ def test_curves_that_do_not_match_the_lengths_are_refused_by_name():
         plots.lines_by_length({"dot": [1, 2, 3]}, [5, 10], ylabel="BLEU")
 
 
+def test_buckets_are_drawn_at_their_middles_and_named_by_their_bounds():
+    axes = plots.lines_by_length({"dot": [9, 8, 7]}, [(3, 4), (5, 6), (7, 15)], ylabel="BLEU")
+    np.testing.assert_array_equal(_curves(axes)[0].get_xdata(), [3.5, 5.5, 11])
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["3–4", "5–6", "7–15"]
+
+
+def test_a_model_looks_the_same_in_every_figure_of_a_family():
+    family = ("none", "dot", "general")
+    figures = [("dot", "none"), ("general", "dot")]
+    looks = []
+    for names in figures:
+        curves = {name: [9, 8, 7] for name in names}
+        axes = plots.lines_by_length(curves, [1, 2, 3], ylabel="BLEU", among=family)
+        line = next(line for line in _curves(axes) if line.get_label() == "dot")
+        looks.append((line.get_color(), line.get_linestyle(), line.get_marker()))
+    assert looks[0] == looks[1]
+    assert looks[0][0] == list(plots.COLOURS.values())[1]
+
+
+def test_a_curve_outside_its_family_is_refused_by_name():
+    curves = {"none": [1, 2], "dot": [1, 2]}
+    with pytest.raises(ValueError, match="'dot' is not among 'none', 'general'"):
+        plots.lines_by_length(curves, [5, 9], ylabel="BLEU", among=("none", "general"))
+
+
+def test_the_longest_length_in_training_is_marked_and_named():
+    axes = plots.lines_by_length({"dot": [9, 8]}, [(3, 12), (13, 20)], ylabel="BLEU", longest=12)
+    mark = next(line for line in axes.lines if line.get_linestyle() == ":")
+    assert list(mark.get_xdata()) == [12.5, 12.5]
+    assert "longest in training" in [text.get_text() for text in axes.texts]
+
+
 def _widths(axes):
     return [note.arrow_patch.get_linewidth() for note in axes.texts if note.get_text() == ""]
 
@@ -228,7 +260,16 @@ def test_without_weights_no_attention_is_drawn():
     without = plots.encoder_decoder(SRC, TGT)
     with_attention = plots.encoder_decoder(SRC, TGT, [0.0, 0.0, 1.0])
     assert len(without.patches) == len(SRC) + len(TGT)
-    assert len(with_attention.patches) == len(without.patches) + 2  # context, attentional vector
+    added = len(SRC) + 2  # the weights, the context and the attentional vector
+    assert len(with_attention.patches) == len(without.patches) + added
+
+
+def test_the_drawing_prints_each_weight_and_shades_its_cell_by_it():
+    axes = plots.encoder_decoder(SRC, TGT, [0.05, 0.2, 0.75], step=3)
+    assert {".05", ".20", ".75", "asks"} <= {text.get_text() for text in axes.texts}
+    cells = [patch for patch in axes.patches if type(patch) is mpl.patches.Rectangle]
+    shades = [style.luminance(cell.get_facecolor()) for cell in cells]
+    assert shades == sorted(shades, reverse=True)
 
 
 @pytest.mark.parametrize(
