@@ -3,12 +3,10 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-
-from attention_lib.data.vocabulary import Vocabulary
 
 
 class SentencePair(Protocol):
@@ -21,6 +19,25 @@ class SentencePair(Protocol):
     @property
     def tgt(self) -> Sequence[str]:
         """The target's words."""
+
+
+class Encoder(Protocol):
+    """What turns a sentence into ids: a vocabulary of words, or a subword model."""
+
+    @property
+    def pad(self) -> int:
+        """Id of the padding."""
+
+    @property
+    def bos(self) -> int:
+        """Id of the mark before the first word."""
+
+    @property
+    def eos(self) -> int:
+        """Id of the mark after the last word."""
+
+    def encode(self, words: Any) -> list[int]:
+        """Map a sentence to ids, without marks."""
 
 
 @dataclass(frozen=True)
@@ -62,29 +79,114 @@ def pad_ids(rows: Sequence[Sequence[int]], pad: int) -> Tensor:
     return torch.tensor([list(row) + [pad] * (longest - len(row)) for row in rows])
 
 
-def make_batch(pairs: Sequence[SentencePair], src: Vocabulary, tgt: Vocabulary) -> Batch:
+def shift_right(targets: Tensor, bos: int, pad: int) -> Tensor:
+    """Make what the decoder reads from what it shall write: each word one place later.
+
+    Args:
+        targets: (batch, steps) ids, each row's words and <eos>, padded.
+        bos: id that the decoder reads first.
+        pad: id of the padding; where nothing shall be written, nothing is read.
+
+    Returns:
+        (batch, steps) ids.
+
+    >>> shift_right(torch.tensor([[5, 6, 2], [7, 2, 0]]), bos=1, pad=0)
+    tensor([[1, 5, 6],
+            [1, 7, 0]])
+    """
+    shifted = targets.roll(1, dims=1)
+    shifted[:, 0] = bos
+    return shifted.masked_fill(targets == pad, pad)
+
+
+def make_batch(pairs: Sequence[SentencePair], src: Encoder, tgt: Encoder) -> Batch:
     """Encode sentence pairs into one batch.
 
     Raises:
         ValueError: if there are no pairs, or a source sentence is empty.
     """
+    return _pack(_encode(pairs, src, tgt), src.pad, tgt)
+
+
+# The ids of a source, and those of a target with its <eos>.
+_Row = tuple[list[int], list[int]]
+
+
+def _encode(pairs: Sequence[SentencePair], src: Encoder, tgt: Encoder) -> list[_Row]:
     if not pairs:
         raise ValueError("no sentence pairs to batch")
-    if not all(pair.src for pair in pairs):
+    rows = [(src.encode(pair.src), [*tgt.encode(pair.tgt), tgt.eos]) for pair in pairs]
+    if not all(source for source, _ in rows):
         raise ValueError("a source sentence is empty; drop such pairs before batching")
-    sources = [src.encode(pair.src) for pair in pairs]
-    targets = [tgt.encode(pair.tgt) for pair in pairs]
+    return rows
+
+
+def _pack(rows: Sequence[_Row], src_pad: int, tgt: Encoder) -> Batch:
+    tgt_out = pad_ids([target for _, target in rows], tgt.pad)
     return Batch(
-        src=pad_ids(sources, src.pad),
-        src_lengths=torch.tensor([len(row) for row in sources]),
-        tgt_in=pad_ids([[tgt.bos, *row] for row in targets], tgt.pad),
-        tgt_out=pad_ids([[*row, tgt.eos] for row in targets], tgt.pad),
+        src=pad_ids([source for source, _ in rows], src_pad),
+        src_lengths=torch.tensor([len(source) for source, _ in rows]),
+        tgt_in=shift_right(tgt_out, tgt.bos, tgt.pad),
+        tgt_out=tgt_out,
         pad=tgt.pad,
     )
 
 
+def token_batches(
+    pairs: Sequence[SentencePair], src: Encoder, tgt: Encoder, *, max_tokens: int, seed: int
+) -> Iterator[Batch]:
+    """Yield shuffled training batches of about the same size in tokens, for ever.
+
+    Each pass over the data sorts the pairs by length, in a new order where lengths are equal,
+    cuts them into batches that are as large as they may be, and shuffles these. The order is a
+    function of the seed alone.
+
+    Args:
+        pairs: encoded once, at the start.
+        src, tgt: what encodes them; the same object for a joint vocabulary.
+        max_tokens: the most cells, padding included, of a batch's source and of its target (with
+            <eos>) each.
+        seed: decides the order.
+
+    Raises:
+        ValueError: if there are no pairs, a source is empty, or a single pair has more tokens
+            than a batch may hold; at the call, not when its batch is due.
+    """
+    rows = _encode(pairs, src, tgt)
+    for pair, row in zip(pairs, rows, strict=True):
+        if _width(row) > max_tokens:
+            words = pair.src if isinstance(pair.src, str) else " ".join(pair.src)
+            raise ValueError(
+                f"a pair has {_width(row)} tokens, but a batch may hold max_tokens={max_tokens}; "
+                f"leave the pair out or allow more: {words[:60]!r}"
+            )
+    return _token_stream(rows, src.pad, tgt, max_tokens, random.Random(seed))
+
+
+def _width(row: _Row) -> int:
+    return max(len(row[0]), len(row[1]))
+
+
+def _token_stream(
+    rows: list[_Row], src_pad: int, tgt: Encoder, max_tokens: int, generator: random.Random
+) -> Iterator[Batch]:
+    while True:
+        generator.shuffle(rows)
+        groups: list[list[_Row]] = [[]]
+        widest = 0
+        for row in sorted(rows, key=lambda row: (len(row[1]), len(row[0]))):
+            widest = max(widest, _width(row))
+            if widest * (len(groups[-1]) + 1) > max_tokens:
+                groups.append([])
+                widest = _width(row)
+            groups[-1].append(row)
+        generator.shuffle(groups)
+        for group in groups:
+            yield _pack(group, src_pad, tgt)
+
+
 def batches(
-    pairs: Sequence[SentencePair], src: Vocabulary, tgt: Vocabulary, *, batch_size: int, seed: int
+    pairs: Sequence[SentencePair], src: Encoder, tgt: Encoder, *, batch_size: int, seed: int
 ) -> Iterator[Batch]:
     """Yield shuffled training batches for ever; sentences of like length share a batch.
 
@@ -109,7 +211,7 @@ def _lengths(pair: SentencePair) -> tuple[int, int]:
 
 
 def ordered_batches(
-    pairs: Sequence[SentencePair], src: Vocabulary, tgt: Vocabulary, *, batch_size: int
+    pairs: Sequence[SentencePair], src: Encoder, tgt: Encoder, *, batch_size: int
 ) -> Iterator[Batch]:
     """Yield batches once, in the order given, for evaluation."""
     for group in _groups(pairs, batch_size):

@@ -2,8 +2,17 @@ import itertools
 from types import SimpleNamespace
 
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from attention_lib.data.batching import batches, make_batch, ordered_batches
+from attention_lib.data.batching import (
+    batches,
+    make_batch,
+    ordered_batches,
+    shift_right,
+    token_batches,
+)
 from attention_lib.data.vocabulary import Vocabulary
 
 PAIRS = [SimpleNamespace(src=["x"] * n, tgt=["y"] * (1 + n % 7) + [str(n)]) for n in range(1, 101)]
@@ -55,3 +64,63 @@ def test_nothing_to_batch_and_empty_sources_are_refused():
         make_batch([], SRC, TGT)
     with pytest.raises(ValueError, match="source sentence is empty"):
         make_batch([SimpleNamespace(src=[], tgt=["y"])], SRC, TGT)
+
+
+def test_what_is_read_is_what_was_to_be_written_one_step_before():
+    targets = torch.tensor([[5, 6, 7, 2], [8, 2, 0, 0], [2, 0, 0, 0]])
+    before = targets.clone()
+    shifted = shift_right(targets, bos=1, pad=0)
+    assert shifted.tolist() == [[1, 5, 6, 7], [1, 8, 0, 0], [1, 0, 0, 0]]
+    assert torch.equal(targets, before)
+
+
+def one_pass(max_tokens, seed=0, pairs=PAIRS):
+    """The batches of the first pass over the data."""
+    stream, left = token_batches(pairs, SRC, TGT, max_tokens=max_tokens, seed=seed), len(pairs)
+    while left:
+        batch = next(stream)
+        left -= len(batch.src)
+        yield batch
+    assert left == 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(100, 1500), st.integers(0, 5))
+def test_no_batch_has_more_cells_than_allowed_and_each_pair_comes_once(max_tokens, seed):
+    batches = list(one_pass(max_tokens, seed))
+    assert max(max(batch.src.numel(), batch.tgt_out.numel()) for batch in batches) <= max_tokens
+    assert sorted(n for batch in batches for n in seen(batch)) == list(range(1, 101))
+
+
+def test_batches_by_tokens_are_nearly_full_and_hardly_padded():
+    pairs = [SimpleNamespace(src=["x"] * n, tgt=["y"] * n) for n in range(3, 23) for _ in range(50)]
+    batches = list(one_pass(500, pairs=pairs))
+    cells = sum(batch.tgt_out.numel() for batch in batches)
+    assert sum(int((batch.tgt_out != batch.pad).sum()) for batch in batches) > 0.97 * cells
+    assert cells / len(batches) > 0.9 * 500
+
+
+def test_the_seed_alone_decides_batches_by_tokens_and_passes_differ():
+    first, again, other = (
+        [seen(b) for b in itertools.islice(stream, 60)]
+        for stream in (
+            token_batches(PAIRS, SRC, TGT, max_tokens=300, seed=seed) for seed in (1, 1, 2)
+        )
+    )
+    assert first == again != other
+    assert first[: len(list(one_pass(300)))] != first[len(list(one_pass(300))) :]
+
+
+def test_a_pair_longer_than_a_batch_is_refused_at_the_call_by_its_words():
+    with pytest.raises(ValueError, match=r"has 100 tokens, .* max_tokens=99; .*: 'x x x"):
+        token_batches(PAIRS, SRC, TGT, max_tokens=99, seed=0)
+    with pytest.raises(ValueError, match="no sentence pairs"):
+        token_batches([], SRC, TGT, max_tokens=99, seed=0)
+
+
+def test_batches_by_tokens_hold_what_a_batch_of_the_same_pairs_would():
+    pairs = PAIRS[:1]
+    got, wanted = next(one_pass(50, pairs=pairs)), make_batch(pairs, SRC, TGT)
+    for name in ("src", "src_lengths", "tgt_in", "tgt_out"):
+        assert torch.equal(getattr(got, name), getattr(wanted, name))
+    assert got.pad == wanted.pad
