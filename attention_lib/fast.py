@@ -72,19 +72,21 @@ def vocabulary_loss(
     *,
     bias: Tensor | None = None,
     label_smoothing: float = 0.0,
+    pad: int = 0,
 ) -> Tensor:
     """Sum the cross-entropy of tokens without ever holding all their logits.
 
-    Equal to ``F.cross_entropy(F.linear(hidden, weight, bias), targets, reduction="sum",
-    label_smoothing=label_smoothing)``. Logits are made a block of tokens at a time, and their
-    gradient is formed in their place at once.
+    Equal to :func:`attention_lib.losses.label_smoothing_loss` of ``F.linear(hidden, weight,
+    bias)``. Logits are made a block of tokens at a time, and their gradient is formed in their
+    place at once.
 
     Args:
         hidden: (tokens, d), one vector a real token.
         weight: (vocabulary, d).
         targets: (tokens,) ids.
         bias: (vocabulary,).
-        label_smoothing: share of the probability that is spread over the whole vocabulary.
+        label_smoothing: share of the probability that is spread over all words but the padding.
+        pad: id of the padding.
 
     Returns:
         a scalar, in nats, differentiable in ``hidden``, ``weight`` and ``bias``.
@@ -103,7 +105,7 @@ def vocabulary_loss(
             f"targets run from {int(targets.min())} to {int(targets.max())}; the vocabulary has "
             f"ids 0 … {len(weight) - 1}"
         )
-    loss: Tensor = _VocabularyLoss.apply(hidden, weight, targets, bias, label_smoothing)
+    loss: Tensor = _VocabularyLoss.apply(hidden, weight, targets, bias, label_smoothing, pad)
     return loss
 
 
@@ -118,6 +120,7 @@ class _VocabularyLoss(torch.autograd.Function):
         targets: Tensor,
         bias: Tensor | None,
         smoothing: float,
+        pad: int,
     ) -> Tensor:
         grads = [torch.zeros_like(x) if x is not None else None for x in (hidden, weight, bias)]
         wide = torch.promote_types(hidden.dtype, torch.float32)
@@ -129,35 +132,35 @@ class _VocabularyLoss(torch.autograd.Function):
             norm = logits.logsumexp(-1, keepdim=True)
             total += (norm - (1 - smoothing) * logits.gather(1, target)).sum()
             if smoothing:
-                total -= smoothing * logits.mean(-1).sum()
+                others = logits.sum() - logits[:, pad].sum()
+                total -= smoothing / (len(weight) - 1) * others
             if any(ctx.needs_input_grad):
-                _add_gradients(grads, logits, norm, target, hidden[rows], weight, rows, smoothing)
+                error = _error(logits, norm, target, smoothing, pad).to(hidden.dtype)
+                _add_products(grads, error, hidden[rows], weight, rows)
         ctx.save_for_backward(*grads)
         return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         scaled = [None if grad is None else grad * grads[0] for grad in ctx.saved_tensors]
-        return scaled[0], scaled[1], None, scaled[2], None
+        return scaled[0], scaled[1], None, scaled[2], None, None
 
 
-def _add_gradients(
-    grads: list[Tensor | None],
-    logits: Tensor,
-    norm: Tensor,
-    target: Tensor,
-    hidden: Tensor,
-    weight: Tensor,
-    rows: slice,
-    smoothing: float,
-) -> None:
-    """Turn logits in place into their gradient, softmax − targets, and pass it on."""
-    grad_hidden, grad_weight, grad_bias = grads
+def _error(logits: Tensor, norm: Tensor, target: Tensor, smoothing: float, pad: int) -> Tensor:
+    """Turn logits in place into their gradient, probabilities minus targets."""
     error = logits.sub_(norm).exp_()
     if smoothing:
-        error -= smoothing / error.shape[-1]
-    error.scatter_add_(1, target, error.new_full(target.shape, smoothing - 1))
-    error = error.to(hidden.dtype)
+        share = smoothing / (error.shape[-1] - 1)
+        error -= share
+        error[:, pad] += share
+    return error.scatter_add_(1, target, error.new_full(target.shape, smoothing - 1))
+
+
+def _add_products(
+    grads: list[Tensor | None], error: Tensor, hidden: Tensor, weight: Tensor, rows: slice
+) -> None:
+    """Pass the error of some tokens on to what made their logits."""
+    grad_hidden, grad_weight, grad_bias = grads
     if grad_hidden is not None:
         torch.mm(error, weight, out=grad_hidden[rows])
     if grad_weight is not None:

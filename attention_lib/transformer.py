@@ -187,7 +187,7 @@ class Transformer(nn.Module):
         return self.output(hidden), None
 
     def loss(self, batch: Batch, label_smoothing: float = 0.0) -> tuple[Tensor, int]:
-        """Sum the negative log-likelihood of a batch's target words, faster than by the logits.
+        """Sum the cross-entropy of a batch's target words, faster than by the logits.
 
         No padded position costs anything outside attention, and the logits are never held.
 
@@ -200,7 +200,7 @@ class Transformer(nn.Module):
         hidden = self.decode(batch.tgt_in, memories, packing).flatten(0, -2)
         targets = batch.tgt_out[real]
         total = vocabulary_loss(
-            hidden, self.output.weight, targets, label_smoothing=label_smoothing
+            hidden, self.output.weight, targets, label_smoothing=label_smoothing, pad=batch.pad
         )
         return total, len(targets)
 
