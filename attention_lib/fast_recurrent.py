@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from attention_lib.cells import cell_params
+from attention_lib.fast import Dropout
 from attention_lib.recurrent import Network, State
 
 # Maps states (batch, d) to scores (batch, length).
@@ -157,7 +158,7 @@ class FedBackNetwork:
         self.from_below = [SharedMatrix(p.W_ih.mT, p.b_ih) for p in layers[1:]]
         self.from_state = [SharedMatrix(p.W_hh.mT, p.b_hh) for p in layers]
         self.update = _UPDATES[type(rnn)]
-        self.dropout = nn.Dropout(rnn.dropout).train(rnn.training)
+        self.dropout = Dropout(rnn.dropout).train(rnn.training)
 
     def step(self, t: int, fed: Tensor, state: list[State]) -> list[State]:
         """Read word t and ``fed`` (batch, d_fed); a state is (h, …) of each layer, from below."""

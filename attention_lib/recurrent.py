@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from attention_lib.fast import Dropout
+
 Cell = Literal["lstm", "gru", "rnn"]
 Network = nn.LSTM | nn.GRU | nn.RNN
 
@@ -74,7 +76,7 @@ class RecurrentEncoder(nn.Module):
             raise ValueError(f"d_hidden is {d_hidden}; two directions want an even number")
         units = d_hidden // 2 if bidirectional else d_hidden
         self.embedding = nn.Embedding(vocab_size, d_embed)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.rnn = make_rnn(cell, d_embed, units, num_layers=num_layers, dropout=dropout)
         self.backward_rnn = (
             make_rnn(cell, d_embed, units, num_layers=num_layers, dropout=dropout)

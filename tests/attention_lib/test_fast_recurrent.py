@@ -1,0 +1,180 @@
+"""The fast decoders equal one step after the other, in values and gradients."""
+
+from itertools import product
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from attention_lib.data.batching import Batch
+from attention_lib.fast_recurrent import SharedMatrix
+from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
+
+SCORES = ("dot", "scaled_dot", "general", "concat", "location")
+ATTENTIONS = [
+    {"attention": "bahdanau", "score": "concat"},
+    *({"attention": "luong", "score": score} for score in SCORES),
+]
+CELLS = list(product(("lstm", "gru", "rnn"), (1, 2)))
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+SRC = torch.tensor([[4, 5, 6, 7, 8, 9, 10], [9, 4, 10, 1, 1, 1, 1], [5, 5, 8, 6, 2, 2, 2]])
+LENGTHS = torch.tensor([7, 3, 4])
+TGT = torch.tensor([[1, 4, 5, 6, 7], [1, 9, 4, 0, 0], [1, 8, 8, 9, 0]])
+
+
+def name(options):
+    return "-".join(str(value) for value in options.values())
+
+
+def build(options, dtype=torch.float64, device="cpu", **more):
+    torch.manual_seed(0)
+    sizes = {"src_size": 11, "tgt_size": 13, "d_embed": 3, "d_hidden": 6, "dropout": 0.0}
+    model = Seq2Seq(Seq2SeqConfig(**{**sizes, **options, **more}))
+    return model.to(device=device, dtype=dtype)
+
+
+def step_by_step(model, src, lengths, tgt):
+    """The clear face: what decoding does."""
+    state, logits, weights = model.start(src, lengths), [], []
+    for words in tgt.unbind(1):
+        step_logits, state, step_weights = model.step(words, state)
+        logits.append(step_logits)
+        weights.append(step_weights)
+    return torch.stack(logits, 1), torch.stack(weights, 1)
+
+
+def gradients(outputs, model):
+    """Of a loss that looks at the logits and at the weights."""
+    logits, weights = (part.double() for part in outputs)
+    steps = torch.arange(1, weights.numel() + 1, device=weights.device).view_as(weights)
+    total = logits.log_softmax(-1)[..., 4].sum() + (weights * steps.sin()).sum()
+    return torch.autograd.grad(total, list(model.parameters()), allow_unused=True)
+
+
+@pytest.mark.parametrize("options", ATTENTIONS, ids=name)
+@pytest.mark.parametrize(("cell", "num_layers"), CELLS)
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_all_words_at_once_equal_one_after_the_other(options, cell, num_layers, dtype, device):
+    model = build(options, dtype, device, cell=cell, num_layers=num_layers, bidirectional=True)
+    inputs = SRC.to(device), LENGTHS.to(device), TGT.to(device)
+    fast, clear = model(*inputs), step_by_step(model, *inputs)
+    close = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
+    for ours, wanted in zip(fast, clear, strict=True):
+        torch.testing.assert_close(ours, wanted, **close)
+    pairs = zip(gradients(fast, model), gradients(clear, model), strict=True)
+    for (parameter, _), (ours, wanted) in zip(model.named_parameters(), pairs, strict=True):
+        torch.testing.assert_close(ours, wanted, **close, msg=lambda m, p=parameter: f"{p}: {m}")
+
+
+@pytest.mark.parametrize("options", ATTENTIONS, ids=name)
+def test_half_precision_stays_near(options, device):
+    model = build(options, torch.float32, device)
+    inputs = SRC.to(device), LENGTHS.to(device), TGT.to(device)
+    wanted, weights = model(*inputs)
+    logits, half_weights = model.to(torch.bfloat16)(*inputs)
+    assert logits.dtype == half_weights.dtype == torch.bfloat16
+    torch.testing.assert_close(logits.float(), wanted, rtol=0, atol=0.03)
+    torch.testing.assert_close(half_weights.float(), weights, rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize("options", ATTENTIONS, ids=name)
+def test_mixed_precision_gives_full_gradients_that_stay_near(options, device):
+    model = build(options, torch.float32, device, num_layers=2)
+    inputs = SRC.to(device), LENGTHS.to(device), TGT.to(device)
+    wanted = gradients(model(*inputs), model)
+    with torch.autocast(device, torch.bfloat16):
+        outputs = model(*inputs)
+    for ours, exact in zip(gradients(outputs, model), wanted, strict=True):
+        assert ours.dtype == torch.float32
+        assert (ours - exact).norm() <= 0.1 * exact.norm() + 0.01
+
+
+def test_dropout_between_layers_has_the_same_distribution_as_torchs():
+    options = {"attention": "luong", "score": "general"}
+    model = build(options, torch.float32, num_layers=2, dropout=0.4).train()
+    copies = 4096
+    inputs = SRC[:1].expand(copies, 7), LENGTHS[:1].expand(copies), TGT[:1, :3].expand(copies, 3)
+    with torch.no_grad():
+        fast, clear = model(*inputs)[0], step_by_step(model, *inputs)[0]
+    error = (fast.var(0) / copies + clear.var(0) / copies).sqrt()
+    assert ((fast.mean(0) - clear.mean(0)).abs() < 5 * error).all()
+    torch.testing.assert_close(fast.std(0), clear.std(0), rtol=0.1, atol=0)
+
+
+def test_the_loss_is_the_sum_over_real_words_with_the_gradients_of_the_logits():
+    for options in ({"attention": "none"}, {"locality": "local-p"}, *ATTENTIONS):
+        model = build(options)
+        tgt_out = torch.tensor([[4, 5, 6, 7, 2], [9, 4, 2, 0, 0], [8, 8, 9, 2, 0]])
+        total, count = model.loss(Batch(SRC, LENGTHS, TGT, tgt_out, pad=0))
+        logits, _ = model(SRC, LENGTHS, TGT)
+        wanted = F.cross_entropy(logits.mT, tgt_out, ignore_index=0, reduction="sum")
+        torch.testing.assert_close(total, wanted, rtol=1e-10, atol=1e-10)
+        assert count == 12
+        parameters = list(model.parameters())
+        ours = torch.autograd.grad(total, parameters)
+        for got, exact in zip(ours, torch.autograd.grad(wanted, parameters), strict=True):
+            torch.testing.assert_close(got, exact, rtol=1e-10, atol=1e-10)
+
+
+def test_inputs_are_left_as_they_were():
+    for options in ATTENTIONS:
+        model = build(options)
+        state = model.start(SRC, LENGTHS)
+        tensors = [*state.hidden, state.attentional, state.memory.values, state.memory.keys]
+        before = [tensor.clone() for tensor in tensors]
+        model.decode(TGT, state)
+        assert all(map(torch.equal, before, tensors))
+
+
+def matrix_and_inputs(*batch):
+    torch.manual_seed(0)
+    options = {"dtype": torch.float64, "requires_grad": True}
+    matrix, bias = torch.randn(*batch, 3, 5, **options), torch.randn(5, **options)
+    return matrix, bias, [torch.randn(*batch, 7, 3, **options) for _ in range(4)]
+
+
+def chain(times, inputs):
+    """Products that wait for each other, as the steps of a network do."""
+    total = 0
+    for x in inputs:
+        total = total + times(x + total.mean() if torch.is_tensor(total) else x).tanh()
+    return total.sum()
+
+
+@pytest.mark.parametrize("batch", [(), (2,)], ids=["one matrix", "one a sentence"])
+def test_a_shared_matrix_gets_the_gradient_of_plain_products(batch):
+    matrix, bias, inputs = matrix_and_inputs(*batch)
+    leaves = [matrix, *inputs] if batch else [matrix, bias, *inputs]
+    shared = SharedMatrix(matrix, None if batch else bias)
+    ours = torch.autograd.grad(chain(shared, inputs), leaves)
+    plain = chain(lambda x: x @ matrix + (0 if batch else bias), inputs)
+    for got, wanted in zip(ours, torch.autograd.grad(plain, leaves), strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_a_graph_that_is_kept_gives_the_same_gradient_again_whatever_was_asked_before():
+    matrix, bias, inputs = matrix_and_inputs()
+    total = chain(SharedMatrix(matrix, bias), inputs)
+    (of_input,) = torch.autograd.grad(total, inputs[0], retain_graph=True)
+    first = torch.autograd.grad(total, [matrix, bias, inputs[0]], retain_graph=True)
+    again = torch.autograd.grad(total, [matrix, bias, inputs[0]])
+    assert all(map(torch.equal, first, again))
+    assert torch.equal(first[2], of_input)
+    (wanted,) = torch.autograd.grad(chain(lambda x: x @ matrix + bias, inputs), matrix)
+    torch.testing.assert_close(first[0], wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_a_frozen_matrix_costs_no_gradient():
+    matrix, bias, inputs = matrix_and_inputs()
+    shared = SharedMatrix(matrix.detach(), bias.detach())
+    chain(shared, inputs).backward()
+    assert not shared.seen
+    assert inputs[0].grad is not None
+
+
+def test_a_second_derivative_is_refused():
+    matrix, bias, inputs = matrix_and_inputs()
+    total = chain(SharedMatrix(matrix, bias), inputs)
+    (gradient,) = torch.autograd.grad(total, inputs[0], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
