@@ -1,22 +1,21 @@
 """The Tatoeba Chinese–English sentence pairs, read from a local copy."""
 
-import gzip
-import os
 import random
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from attention_lib.data.characters import characters
+from attention_lib.data.download import DataFile, fetch, read_lines
+from attention_lib.data.pairs import SentencePair
+
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[^\sa-z0-9]")
-_ZH_TOKEN = re.compile(r"[a-z0-9]+|[^\sa-z0-9]", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class SentencePair:
-    """A sentence and its translation, as words."""
-
-    src: tuple[str, ...]
-    tgt: tuple[str, ...]
+_FILE = DataFile(
+    "tatoeba/cmn.txt.gz",
+    "Download the Chinese–English pairs from www.manythings.org/anki (cmn-eng.zip) and compress "
+    "cmn.txt as tatoeba/cmn.txt.gz",
+)
 
 
 def tatoeba(folder: Path | str | None = None, *, max_length: int = 30) -> list[SentencePair]:
@@ -29,6 +28,8 @@ def tatoeba(folder: Path | str | None = None, *, max_length: int = 30) -> list[S
         folder: holds ``tatoeba/cmn.txt.gz``; the environment's ``ATTENTION_DATA`` if not given.
         max_length: pairs with a longer side are left out.
 
+    The archive on the site grows with Tatoeba: two downloads differ, so none is made for you.
+
     Returns:
         the pairs in the file's order, shortest first.
 
@@ -37,23 +38,13 @@ def tatoeba(folder: Path | str | None = None, *, max_length: int = 30) -> list[S
 
     Sentences: CC BY 2.0 FR, attributed line by line in the file's third column.
     """
-    folder = folder or os.environ.get("ATTENTION_DATA")
-    path = Path(folder or ".") / "tatoeba" / "cmn.txt.gz"
-    if folder is None or not path.is_file():
-        where = f"{path} does not exist" if folder else "ATTENTION_DATA is not set"
-        raise FileNotFoundError(
-            f"no Tatoeba pairs: {where}. Download the Chinese–English pairs from "
-            "www.manythings.org/anki (cmn-eng.zip), compress cmn.txt as tatoeba/cmn.txt.gz, and "
-            "set ATTENTION_DATA to the folder that holds tatoeba/"
-        )
     pairs = []
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            english, chinese, *_ = line.rstrip("\n").split("\t")
-            src = tuple(_ZH_TOKEN.findall(chinese))
-            tgt = tuple(_WORD.findall(english.lower()))
-            if 0 < max(len(src), len(tgt)) <= max_length and src and tgt:
-                pairs.append(SentencePair(src, tgt))
+    for line in read_lines(fetch(_FILE, folder)):
+        english, chinese, *_ = line.split("\t")
+        src = characters(chinese)
+        tgt = tuple(_WORD.findall(english.lower()))
+        if 0 < max(len(src), len(tgt)) <= max_length and src and tgt:
+            pairs.append(SentencePair(src, tgt))
     return pairs
 
 
