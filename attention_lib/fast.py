@@ -105,7 +105,13 @@ def vocabulary_loss(
             f"targets run from {int(targets.min())} to {int(targets.max())}; the vocabulary has "
             f"ids 0 … {len(weight) - 1}"
         )
-    loss: Tensor = _VocabularyLoss.apply(hidden, weight, targets, bias, label_smoothing, pad)
+    kind = hidden.device.type
+    if torch.is_autocast_enabled(kind):
+        half = torch.get_autocast_dtype(kind)
+        hidden, weight = hidden.to(half), weight.to(half)
+        bias = None if bias is None else bias.to(half)
+    with torch.autocast(kind, enabled=False):
+        loss: Tensor = _VocabularyLoss.apply(hidden, weight, targets, bias, label_smoothing, pad)
     return loss
 
 
@@ -142,7 +148,9 @@ class _VocabularyLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = [None if grad is None else grad * grads[0] for grad in ctx.saved_tensors]
+        scaled = [
+            None if grad is None else grad * grads[0].to(grad.dtype) for grad in ctx.saved_tensors
+        ]
         return scaled[0], scaled[1], None, scaled[2], None, None
 
 
