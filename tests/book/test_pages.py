@@ -99,3 +99,13 @@ def test_figures_stay_on_a_light_card_in_the_dark(look, book_page):
         "images => images.map(image => getComputedStyle(image).backgroundColor)"
     )
     assert set(cards) <= {"rgb(255, 255, 255)"}
+
+
+@pytest.mark.parametrize("phone", ["phone", "dark phone"])
+def test_wide_figures_keep_their_size_on_a_phone_and_scroll_by_keyboard(look, phone):
+    page, _ = look("html/luong.html", phone)
+    boxes = page.locator(".wide-figure")
+    assert boxes.count() == 3
+    for box in boxes.all():
+        assert box.evaluate("box => box.scrollWidth > box.clientWidth && box.tabIndex === 0")
+        assert (box.locator("img").get_attribute("alt") or "") != ""
