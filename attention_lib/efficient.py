@@ -105,7 +105,7 @@ def tiled_attention(
               [0.5000],
               [1.0000]]]])
     """
-    _check_tensors(query, key, value, mask)
+    check_heads(query, key, value, mask)
     _check_band(query, key, causal, window)
     if min(block_q, block_k) < 1:
         raise ValueError(f"block_q is {block_q}, block_k is {block_k}; wanted at least 1 each")
@@ -117,8 +117,8 @@ def tiled_attention(
     return context.unflatten(0, query.shape[:2])
 
 
-def _check_tensors(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
-    """Refuse tensors that do not fit together."""
+def check_heads(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
+    """Refuse queries, keys, values and a mask of keys that do not fit together."""
     for name, tensor in (("query", query), ("key", key), ("value", value)):
         if tensor.dim() != 4:
             raise ValueError(
@@ -314,7 +314,7 @@ def sliding_window_attention(
     >>> sliding_window_attention(query, key, value, window=1).flatten()
     tensor([0.5000, 1.0000, 3.0000, 4.0000])
     """
-    _check_tensors(query, key, value, mask)
+    check_heads(query, key, value, mask)
     _check_band(query, key, causal, window)
     batch, length = len(query), query.shape[2]
     window = min(window, max(length - 1, 0))
