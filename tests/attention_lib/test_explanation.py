@@ -1,0 +1,258 @@
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from attention_lib.classification import (
+    HAN,
+    BagClassifier,
+    RecurrentClassifier,
+    Weights,
+    attention_by_word,
+    classification_loss,
+    predict,
+)
+from attention_lib.data.documents import Document, document_batches
+from attention_lib.data.reviews import reviews
+from attention_lib.data.vocabulary import Vocabulary
+from attention_lib.explanation import (
+    Guided,
+    deciding_share,
+    erase_top,
+    gradient_by_word,
+    hit_rate,
+    kendall_tau,
+    permute_attention,
+    random_scores,
+)
+from attention_lib.training import fit
+
+DOCUMENTS = reviews(7, seed=3, min_sentences=2, max_sentences=5)
+VOCABULARY = Vocabulary([document.words for document in DOCUMENTS])
+SIZES = {"d_embed": 5, "d_hidden": 6}
+BUILDERS = {
+    "bag": lambda: BagClassifier(len(VOCABULARY), 3),
+    "recurrent": lambda: RecurrentClassifier(len(VOCABULARY), 3, bidirectional=True, **SIZES),
+    "HAN": lambda: HAN(len(VOCABULARY), 3, **SIZES),
+}
+every_model = pytest.mark.parametrize("name", BUILDERS)
+
+
+def build(name):
+    torch.manual_seed(0)
+    model = BUILDERS[name]().double()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    return model
+
+
+def longest_first():
+    """Scores by which the word with the most letters counts most; no two alike."""
+    return [
+        torch.tensor([len(word) - i / 100 for i, word in enumerate(document.words)])
+        for document in DOCUMENTS
+    ]
+
+
+@every_model
+def test_gradient_scores_are_those_of_finite_differences(name):
+    """Scaling a word's vector by 1 + h changes the log-odds by h g·x."""
+    model = build(name)
+    document = DOCUMENTS[0]
+    (scores,) = gradient_by_word(model, [document], VOCABULARY)
+    assert scores.shape == (len(document),)
+    for position in (0, 3, len(document) - 1):
+        odds = [scaled_log_odds(model, document, position, h) for h in (1e-5, -1e-5)]
+        slope = (odds[0] - odds[1]) / 2e-5
+        assert abs(slope) == pytest.approx(scores[position].item(), rel=1e-5, abs=1e-9)
+
+
+def scaled_log_odds(model, document, position, h):
+    batch = model.collate([document], VOCABULARY)
+    factors = torch.ones(batch.words.shape, dtype=torch.float64)
+    factors[tuple(batch.word_mask.nonzero()[position])] += h
+    best = predict(model, [document], VOCABULARY).argmax().item()
+    hook = model.embedding.register_forward_hook(lambda *call: call[2] * factors[..., None])
+    with hook:
+        chance = predict(model, [document], VOCABULARY)[0, best].item()
+    return math.log(chance / (1 - chance))
+
+
+@every_model
+def test_gradient_scores_leave_the_parameters_gradients_alone(name):
+    model = build(name)
+    gradient_by_word(model, DOCUMENTS, VOCABULARY)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_gradient_scores_run_where_the_model_is(device):
+    model = build("recurrent").to(device)
+    wanted = gradient_by_word(build("recurrent"), DOCUMENTS, VOCABULARY)
+    for ours, theirs in zip(gradient_by_word(model, DOCUMENTS, VOCABULARY), wanted, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_random_scores_depend_on_the_seed_alone():
+    first, again, other = (random_scores(DOCUMENTS, seed=seed) for seed in (1, 1, 2))
+    assert all(map(torch.equal, first, again))
+    assert not any(map(torch.equal, first, other))
+    assert [len(row) for row in first] == [len(document) for document in DOCUMENTS]
+
+
+@every_model
+@pytest.mark.parametrize("count", [1, 3])
+def test_erasing_words_compares_with_the_text_without_them(name, count):
+    model, scores = build(name), longest_first()
+    erasure = erase_top(model, DOCUMENTS, VOCABULARY, scores, count=count)
+    left = [
+        document.without(row.argsort(descending=True)[:count].tolist())
+        for document, row in zip(DOCUMENTS, scores, strict=True)
+    ]
+    before, after = (predict(model, docs, VOCABULARY) for docs in (DOCUMENTS, left))
+    torch.testing.assert_close(erasure.change, (before - after).abs().sum(-1) / 2)
+    assert torch.equal(erasure.flipped, before.argmax(-1) != after.argmax(-1))
+
+
+@every_model
+def test_erasing_a_weight_gives_the_others_its_share(name):
+    model, scores = build(name), longest_first()
+    erasure = erase_top(model, DOCUMENTS, VOCABULARY, scores, what="weights")
+    for i, document in enumerate(DOCUMENTS):
+        batch = model.collate([document], VOCABULARY)
+        _, weights = model(*batch.inputs)
+        words = weights.words.clone()
+        where = tuple(batch.word_mask.nonzero()[scores[i].argmax()])
+        words[where] = 0
+        words[where[:-1]] /= words[where[:-1]].sum()
+        logits, _ = model(*batch.inputs, weights=Weights(words, weights.sentences))
+        before, after = predict(model, [document], VOCABULARY), logits.softmax(-1)
+        assert erasure.change[i] == pytest.approx((before - after).abs().sum().item() / 2)
+
+
+def test_a_sentence_that_loses_its_only_weight_loses_its_own():
+    model = build("HAN")
+    document = Document((("fresh",), ("the", "soup")), 1)
+    scores = [torch.tensor([9.0, 1.0, 1.0])]
+    erasure = erase_top(model, [document], VOCABULARY, scores, what="weights")
+    batch = model.collate([document], VOCABULARY)
+    _, weights = model(*batch.inputs)
+    words = weights.words.clone()
+    words[0, 0] = 0
+    only = Weights(words, torch.tensor([[0.0, 1.0]], dtype=torch.float64))
+    after = model(*batch.inputs, weights=only)[0].softmax(-1)
+    before = predict(model, [document], VOCABULARY)
+    torch.testing.assert_close(erasure.change, (before - after).abs().sum(-1) / 2)
+
+
+def test_erasing_the_word_that_decides_a_bag_flips_it_and_another_does_not():
+    vocabulary = Vocabulary([["good", "bad", "soup"]])
+    model = BagClassifier(len(vocabulary), 2)
+    with torch.no_grad():
+        for word, vote in (("good", [0.0, 3.0]), ("bad", [1.0, 0.0])):
+            model.embedding.weight[vocabulary.encode([word])] = torch.tensor(vote)
+    document = Document((("good", "soup"), ("bad", "soup")), 1)
+    flips = [
+        erase_top(model, [document], vocabulary, [torch.eye(4)[i]]).flipped.item() for i in range(4)
+    ]
+    assert flips == [True, False, False, False]
+    (scores,) = gradient_by_word(model, [document], vocabulary)
+    assert scores.argmax() == 0
+
+
+def test_weights_all_alike_can_be_permuted_without_any_change():
+    model = RecurrentClassifier(len(VOCABULARY), 3, pooling="mean", **SIZES).double()
+    erasure = permute_attention(model, DOCUMENTS, VOCABULARY, seed=0)
+    torch.testing.assert_close(erasure.change, torch.zeros(7, dtype=torch.float64))
+    assert not erasure.flipped.any()
+
+
+@pytest.mark.parametrize("name", ["recurrent", "HAN"])
+def test_permuting_deals_the_same_weights_to_real_words_and_sentences_only(name):
+    model = build(name)
+    seen = []
+    hook = model.register_forward_pre_hook(
+        lambda _module, _inputs, named: seen.append(named.get("weights")), with_kwargs=True
+    )
+    with hook:
+        erasure = permute_attention(model, DOCUMENTS, VOCABULARY, seed=0)
+    batch = model.collate(DOCUMENTS, VOCABULARY)
+    _, own = model(*batch.inputs)
+    dealt = seen[-1]
+    assert (dealt.words[~batch.word_mask] == 0).all()
+    torch.testing.assert_close(dealt.words.sort(-1).values, own.words.sort(-1).values)
+    assert not torch.allclose(dealt.words, own.words)
+    if name == "HAN":
+        assert (dealt.sentences[~batch.sentence_mask] == 0).all()
+        torch.testing.assert_close(dealt.sentences.sort(-1).values, own.sentences.sort(-1).values)
+    assert erasure.change.max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "tau"),
+    [
+        ([1, 2, 3, 4], [1, 2, 3, 4], 1.0),
+        ([1, 2, 3, 4], [9, 7, 5, 1], -1.0),
+        ([12, 2, 1, 12, 2], [1, 4, 7, 1, 0], -0.47140452079103173),
+        ([1, 1, 1], [1, 2, 3], 0.0),
+        ([4], [2], 0.0),
+    ],
+)
+def test_kendall_tau_of_known_rankings(first, second, tau):
+    assert kendall_tau(torch.tensor(first), torch.tensor(second)) == pytest.approx(tau)
+
+
+def test_kendall_tau_counts_pairs():
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.rand(2, 13, generator=generator)
+    pairs = list(itertools.combinations(range(13), 2))
+    alike = sum((first[i] < first[j]) == (second[i] < second[j]) for i, j in pairs)
+    wanted = (2 * int(alike) - len(pairs)) / len(pairs)
+    assert kendall_tau(first, second) == pytest.approx(wanted)
+
+
+def test_deciding_words_scored_highest_hit_every_time_and_hold_all():
+    marked = [
+        torch.tensor([float(i in document.deciding) for i in range(len(document))])
+        for document in DOCUMENTS
+    ]
+    assert hit_rate(DOCUMENTS, marked) == deciding_share(DOCUMENTS, marked) == 1.0
+    unmarked = [1 - row for row in marked]
+    assert hit_rate(DOCUMENTS, unmarked) == deciding_share(DOCUMENTS, unmarked) == 0.0
+
+
+def test_even_scores_give_deciding_words_their_share_of_the_words():
+    even = [torch.ones(len(document)) for document in DOCUMENTS]
+    wanted = sum(len(d.deciding) / len(d) for d in DOCUMENTS) / len(DOCUMENTS)
+    assert deciding_share(DOCUMENTS, even) == pytest.approx(wanted)
+
+
+def test_a_guided_model_pools_with_the_guides_weights_which_do_not_learn():
+    guide, model = build("recurrent").float(), build("bag").float()
+    before = {name: value.clone() for name, value in guide.state_dict().items()}
+    guided = Guided(model, guide)
+    stream = document_batches(DOCUMENTS, VOCABULARY, guided.collate, batch_size=3, seed=0)
+    fit(guided, stream, classification_loss, steps=3)
+    assert all(torch.equal(value, before[name]) for name, value in guide.state_dict().items())
+    shares = attention_by_word(guided, DOCUMENTS, VOCABULARY)
+    assert all(map(torch.equal, shares, attention_by_word(guide, DOCUMENTS, VOCABULARY)))
+    votes = model.embedding(torch.tensor(VOCABULARY.encode(DOCUMENTS[0].words)))
+    wanted = (shares[0] @ votes + model.bias).softmax(-1)
+    torch.testing.assert_close(predict(guided, DOCUMENTS, VOCABULARY)[0], wanted)
+
+
+def test_what_does_not_fit_is_refused():
+    model, scores = build("recurrent"), longest_first()
+    with pytest.raises(ValueError, match="wanted one number a word"):
+        erase_top(model, DOCUMENTS[:2], VOCABULARY, [scores[0], scores[1][:-1]])
+    short = Document((("fresh", "soup"),), 1)
+    with pytest.raises(ValueError, match="a document has 2 words; erasing 2 wants one more"):
+        erase_top(model, [short], VOCABULARY, [torch.ones(2)], count=2)
+    with pytest.raises(ValueError, match="does not know the words that decide its label"):
+        hit_rate([Document((("fresh",),), 1)], [torch.ones(1)])
+    with pytest.raises(ValueError, match=r"rankings have shapes \(2,\) and \(3,\)"):
+        kendall_tau(torch.ones(2), torch.ones(3))
+    final = RecurrentClassifier(len(VOCABULARY), 2, pooling="final")
+    with pytest.raises(ValueError, match="it weighs no words"):
+        permute_attention(final, DOCUMENTS, VOCABULARY, seed=0)
