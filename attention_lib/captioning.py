@@ -1,0 +1,480 @@
+"""Writing what a picture shows: Show, Attend and Tell with soft, with hard and without attention.
+
+Shapes, throughout: features (batch, locations, d_features), the grid of what a convolutional
+network sees, a_i, row by row; weights (batch, steps, locations), α_ti; hidden (batch, d_hidden).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attention_lib.attention import attend, masked_softmax
+from attention_lib.data.shapes import CaptionBatch
+from attention_lib.losses import Loss
+from attention_lib.scores import additive_score
+
+Attention = Literal["none", "soft", "hard"]
+
+
+def soft_attention(
+    hidden: Tensor, features: Tensor, w_hidden: Tensor, w_features: Tensor, v: Tensor
+) -> tuple[Tensor, Tensor]:
+    r"""Look at a picture from one decoder state; the context is what is expected to be seen.
+
+    .. math:: e_{ti} = v^\top \tanh(W_h h_{t-1} + W_a a_i), \quad
+              \alpha_t = \mathrm{softmax}(e_t), \quad
+              \hat z_t = \sum_i \alpha_{ti} a_i
+
+    Args:
+        hidden: (batch, d_hidden), h_{t−1}.
+        features: (batch, locations, d_features), a_i.
+        w_hidden: (d_a, d_hidden), W_h.
+        w_features: (d_a, d_features), W_a.
+        v: (d_a,).
+
+    Returns:
+        context ẑ_t (batch, d_features) and weights α_t (batch, locations).
+
+    Xu et al. (2015), equations 4, 5 and 13, with the additive score of Bahdanau et al. as f_att.
+
+    >>> features = torch.tensor([[[0.0], [20.0]]])
+    >>> context, weights = soft_attention(
+    ...     torch.zeros(1, 3), features, torch.ones(2, 3), torch.ones(2, 1), torch.zeros(2)
+    ... )
+    >>> context, weights
+    (tensor([[10.]]), tensor([[0.5000, 0.5000]]))
+    """
+    query = (hidden @ w_hidden.mT)[:, None]
+    context, weights = attend(additive_score(query, features @ w_features.mT, v), features)
+    return context[:, 0], weights[:, 0]
+
+
+def gated_context(context: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    r"""Let the decoder decide how much of the picture a word needs: :math:`\beta_t \hat z_t`.
+
+    .. math:: \beta_t = \sigma(f_\beta(h_{t-1})) = \sigma(w_\beta^\top h_{t-1} + b_\beta)
+
+    Args:
+        context: (batch, d_features), Σ_i α_ti a_i.
+        hidden: (batch, d_hidden), h_{t−1}.
+        weight: (d_hidden,), w_β.
+        bias: (), b_β.
+
+    Returns:
+        (batch, d_features).
+
+    Xu et al. (2015), section 4.2.1.
+
+    >>> gated_context(torch.tensor([[4.0, 8.0]]), torch.zeros(1, 3), torch.ones(3), torch.zeros(()))
+    tensor([[2., 4.]])
+    """
+    return torch.sigmoid(hidden @ weight + bias)[:, None] * context
+
+
+def doubly_stochastic_penalty(weights: Tensor, step_mask: Tensor) -> Tensor:
+    r"""How far a caption is from looking at every place once, all in all.
+
+    .. math:: \sum_i \Bigl(1 - \sum_t \alpha_{ti}\Bigr)^2
+
+    The weights of a step sum to 1 over the locations; this asks that those of a location sum to 1
+    over the steps, too.
+
+    Args:
+        weights: (batch, steps, locations), α.
+        step_mask: (batch, steps) bool, True where a word is written; other steps do not count.
+
+    Returns:
+        (batch,), one penalty a caption.
+
+    Raises:
+        TypeError: if ``step_mask`` is not boolean.
+
+    Xu et al. (2015), equation 14 without its factor λ.
+
+    >>> weights = torch.tensor([[[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]])
+    >>> doubly_stochastic_penalty(weights, torch.tensor([[True, True]]))
+    tensor([3.])
+    >>> doubly_stochastic_penalty(weights, torch.tensor([[True, False]]))
+    tensor([2.])
+    """
+    if step_mask.dtype != torch.bool:
+        raise TypeError(
+            f"step_mask has dtype {step_mask.dtype}; wanted torch.bool with True = a word"
+        )
+    looked = weights.masked_fill(~step_mask[..., None], 0.0).sum(-2)
+    return (1 - looked).square().sum(-1)
+
+
+def hard_attention_loss(
+    word_log_prob: Tensor,
+    location_log_prob: Tensor,
+    entropy: Tensor,
+    baseline: Tensor,
+    *,
+    reward_weight: float = 1.0,
+    entropy_weight: float = 0.0,
+) -> Tensor:
+    r"""A loss whose gradient is the sampled estimator for hard attention.
+
+    Hard attention looks at one location a step, :math:`s_t \sim \mathrm{Multinoulli}(\alpha_t)`,
+    and is trained on a lower bound of log p(y | a), :math:`L_s = \sum_s p(s|a) \log p(y|s,a)`. With
+    one sample s̃ the gradient of the bound is estimated by
+
+    .. math:: \frac{\partial \log p(y|\tilde s, a)}{\partial W}
+              + \lambda_r (\log p(y|\tilde s, a) - b)
+                \frac{\partial \log p(\tilde s | a)}{\partial W}
+              + \lambda_e \frac{\partial H[\tilde s]}{\partial W}
+
+    The loss is minus what has this gradient: its value says little. With λ_r = 1 and λ_e = 0 the
+    estimator is unbiased for every b that does not depend on s̃; b decides how it scatters.
+
+    Args:
+        word_log_prob: (batch,), log p(y | s̃, a) of whole captions.
+        location_log_prob: (batch,), log p(s̃ | a) = Σ_t log α_{t,s̃_t}; a constant for a caption
+            whose locations were not sampled.
+        entropy: (batch,), H[s] = −Σ_t Σ_i α_ti log α_ti.
+        baseline: () or (batch,), b.
+        reward_weight: λ_r.
+        entropy_weight: λ_e.
+
+    Returns:
+        (batch,), one loss a caption.
+
+    Xu et al. (2015), section 4.1, equations 9 to 12.
+
+    >>> log_alpha = torch.tensor([[0.2, 0.8]]).log().requires_grad_()
+    >>> words, baseline, zero = torch.tensor([-2.0]), torch.tensor(-3.0), torch.zeros(1)
+    >>> hard_attention_loss(words, log_alpha[:, 1], zero, baseline).backward()
+    >>> log_alpha.grad  # the look paid off: the gradient step makes it more probable
+    tensor([[ 0., -1.]])
+    """
+    advantage = (word_log_prob - baseline).detach()
+    surrogate = word_log_prob + reward_weight * advantage * location_log_prob
+    return -(surrogate + entropy_weight * entropy)
+
+
+@dataclass(frozen=True)
+class CaptionerConfig:
+    """Which captioner to build, and what its loss weighs.
+
+    Attributes:
+        tgt_size: vocabulary size.
+        attention: "soft", "hard", or "none": the decoder gets the mean feature at every step.
+        channels: of the first convolution; the others have ``d_features``.
+        d_features, d_embed, d_hidden, d_attention: sizes of a_i, of word vectors, of the states
+            and of the space in which they are compared.
+        dropout: on word vectors and before the last layer.
+        spread: λ of the doubly stochastic penalty, for soft attention.
+        reward: λ_r of the hard estimator.
+        entropy: λ_e of the hard estimator.
+        expected: the share of captions for which hard attention takes α in place of a sample.
+    """
+
+    tgt_size: int
+    attention: Attention = "soft"
+    channels: int = 24
+    d_features: int = 48
+    d_embed: int = 48
+    d_hidden: int = 96
+    d_attention: int = 32
+    dropout: float = 0.0
+    spread: float = 0.0
+    reward: float = 1.0
+    entropy: float = 0.01
+    expected: float = 0.5
+
+    def __post_init__(self) -> None:
+        kinds = Attention.__args__  # type: ignore[attr-defined]
+        if self.attention not in kinds:
+            raise ValueError(f"attention is {self.attention!r}; wanted one of {', '.join(kinds)}")
+        if not 0 <= self.expected <= 1:
+            raise ValueError(f"expected is {self.expected}; wanted a share from 0 to 1")
+
+
+class GridEncoder(nn.Module):
+    """A small convolutional network: one feature vector for each 4 × 4 pixels of a picture.
+
+    Two channels that say where a pixel is (−1 … 1 from edge to edge) are put beside the colours:
+    "above" cannot be said by one who sees what, but not where.
+
+    Args:
+        channels: of the first convolution.
+        d_features: size of a feature vector.
+    """
+
+    stride = 4
+
+    def __init__(self, channels: int, d_features: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(5, channels, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, d_features, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(d_features, d_features, 3, padding=1),
+            nn.ReLU(),
+        )
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Map (batch, 3, height, width) pictures to (batch, locations, d_features), row by row.
+
+        Raises:
+            ValueError: if the pictures are not (batch, 3, height, width).
+        """
+        if pictures.dim() != 4 or pictures.shape[1] != 3:
+            raise ValueError(
+                f"pictures have shape {tuple(pictures.shape)}; wanted (batch, 3, height, width): "
+                "one picture is picture[None]"
+            )
+        batch, _, height, width = pictures.shape
+        down = torch.linspace(-1, 1, height).to(pictures)[:, None].expand(batch, 1, height, width)
+        across = torch.linspace(-1, 1, width).to(pictures).expand(batch, 1, height, width)
+        grid = self.layers(torch.cat([pictures, down, across], dim=1))
+        return grid.flatten(2).mT
+
+    def grid(self, pictures: Tensor) -> tuple[int, int]:
+        """Count the rows and columns of locations that such pictures give."""
+        height, width = pictures.shape[-2:]
+        return -(-height // self.stride), -(-width // self.stride)
+
+
+@dataclass(frozen=True)
+class CaptionState:
+    """Everything that one decoding step needs from the step before.
+
+    Attributes:
+        hidden, cell: (batch, d_hidden), the LSTM's h and c.
+        features: (batch, locations, d_features).
+        keys: (batch, locations, d_attention), the features as the score wants them.
+        sampled: (batch,) bool, whether hard attention draws its locations in this row.
+    """
+
+    hidden: Tensor
+    cell: Tensor
+    features: Tensor
+    keys: Tensor
+    sampled: Tensor
+
+    def repeat(self, times: int) -> "CaptionState":
+        """Give every picture ``times`` rows, one under the other, e.g. one a beam."""
+        parts = (self.hidden, self.cell, self.features, self.keys, self.sampled)
+        return CaptionState(*(part.repeat_interleave(times, 0) for part in parts))
+
+    def select(self, rows: Tensor) -> "CaptionState":
+        """Take the recurrent state from other rows *of the same pictures*."""
+        return replace(self, hidden=self.hidden[rows], cell=self.cell[rows])
+
+
+class Look(NamedTuple):
+    """One step's look at the pictures.
+
+    Attributes:
+        context: (batch, d_features), what is seen.
+        weights: (batch, locations), α_t; None without attention.
+        log_prob: (batch,), log α of the sampled location; 0 where none was sampled.
+    """
+
+    context: Tensor
+    weights: Tensor | None
+    log_prob: Tensor
+
+
+class Captioned(NamedTuple):
+    """What a captioner makes of given captions.
+
+    Attributes:
+        logits: (batch, steps, tgt_size).
+        weights: (batch, steps, locations), α; None without attention.
+        location_log_prob: (batch, steps), log α of the sampled locations; 0 where none was sampled.
+    """
+
+    logits: Tensor
+    weights: Tensor | None
+    location_log_prob: Tensor
+
+
+class Captioner(nn.Module):
+    r"""Describe pictures with a convolutional encoder and an LSTM that looks before each word.
+
+    .. math:: (h_t, c_t) = \mathrm{LSTM}([E y_{t-1}; \beta_t \hat z_t], h_{t-1}, c_{t-1}), \quad
+              p(y_t) \propto \exp(L_o(E y_{t-1} + L_h h_t + L_z \beta_t \hat z_t))
+
+    where ẑ_t is :func:`soft_attention`'s context, or with hard attention the feature of one
+    location: drawn from α_t in training mode, the most probable one in evaluation mode. The first
+    states are :math:`c_0 = \tanh(f_c(\bar a))`, :math:`h_0 = \tanh(f_h(\bar a))` of the mean
+    feature.
+
+    Args:
+        config: see :class:`CaptionerConfig`.
+
+    Xu et al. (2015), section 3.1.
+    """
+
+    baseline: Tensor
+
+    def __init__(self, config: CaptionerConfig) -> None:
+        super().__init__()
+        self.config = config
+        d_features, d_embed, d_hidden = config.d_features, config.d_embed, config.d_hidden
+        self.encoder = GridEncoder(config.channels, d_features)
+        self.first_hidden = nn.Linear(d_features, d_hidden)
+        self.first_cell = nn.Linear(d_features, d_hidden)
+        self.embedding = nn.Embedding(config.tgt_size, d_embed)
+        self.lstm = nn.LSTMCell(d_embed + d_features, d_hidden)
+        if config.attention != "none":
+            self.to_query = nn.Linear(d_hidden, config.d_attention, bias=False)
+            self.to_key = nn.Linear(d_features, config.d_attention, bias=False)
+            self.v = nn.Parameter(torch.empty(config.d_attention))
+            nn.init.uniform_(self.v, -(config.d_attention**-0.5), config.d_attention**-0.5)
+        self.gate = nn.Linear(d_hidden, 1)
+        self.dropout = nn.Dropout(config.dropout)
+        self.from_hidden = nn.Linear(d_hidden, d_embed, bias=False)
+        self.from_context = nn.Linear(d_features, d_embed, bias=False)
+        self.output = nn.Linear(d_embed, config.tgt_size)
+        # The moving average b of log p(y | s̃, a); nan until there is a first caption.
+        self.register_buffer("baseline", torch.tensor(torch.nan))
+
+    def start(self, pictures: Tensor, src_lengths: None = None) -> CaptionState:
+        """Encode (batch, 3, height, width) pictures.
+
+        Args:
+            pictures: 0 … 1.
+            src_lengths: None, since all of a picture is real; decoders pass it.
+        """
+        features = self.encoder(pictures)
+        mean = features.mean(1)
+        keys = features if self.config.attention == "none" else self.to_key(features)
+        sampled = torch.zeros(len(features), dtype=torch.bool, device=features.device)
+        if self.training and self.config.attention == "hard":
+            sampled = torch.rand(len(features), device=features.device) >= self.config.expected
+        hidden, cell = self.first_hidden(mean).tanh(), self.first_cell(mean).tanh()
+        return CaptionState(hidden, cell, features, keys, sampled)
+
+    def step(
+        self, words: Tensor, state: CaptionState
+    ) -> tuple[Tensor, CaptionState, Tensor | None]:
+        """Write one word.
+
+        Args:
+            words: (batch,) ids of the words before, y_{t−1}.
+            state: from :meth:`start` or the step before.
+
+        Returns:
+            logits (batch, tgt_size), the next state, and weights (batch, locations) or None.
+        """
+        embedded = self.dropout(self.embedding(words))
+        state, look = self._step(embedded, state)
+        return self._deep_output(embedded, state.hidden, look.context), state, look.weights
+
+    def forward(self, pictures: Tensor, tgt_in: Tensor) -> Captioned:
+        """Predict every next word of given captions (teacher forcing).
+
+        Args:
+            pictures: (batch, 3, height, width), 0 … 1.
+            tgt_in: (batch, steps) ids, starting with <bos>.
+        """
+        state = self.start(pictures)
+        embedded = self.dropout(self.embedding(tgt_in))
+        hidden, looks = [], []
+        for word in embedded.unbind(1):
+            state, look = self._step(word, state)
+            hidden.append(state.hidden)
+            looks.append(look)
+        context = torch.stack([look.context for look in looks], 1)
+        rows = [look.weights for look in looks if look.weights is not None]
+        return Captioned(
+            self._deep_output(embedded, torch.stack(hidden, 1), context),
+            torch.stack(rows, 1) if rows else None,
+            torch.stack([look.log_prob for look in looks], 1),
+        )
+
+    def _step(self, embedded: Tensor, state: CaptionState) -> tuple[CaptionState, Look]:
+        """Look from h_{t−1}, then step on the last word's vector and what was seen."""
+        look = self._look(state)
+        context = torch.sigmoid(self.gate(state.hidden)) * look.context
+        inputs = torch.cat([embedded, context], dim=-1)
+        hidden, cell = self.lstm(inputs, (state.hidden, state.cell))
+        return replace(state, hidden=hidden, cell=cell), look._replace(context=context)
+
+    def _look(self, state: CaptionState) -> Look:
+        """Decide where to look, and look there."""
+        nothing = state.hidden.new_zeros(len(state.hidden))
+        if self.config.attention == "none":
+            return Look(state.features.mean(1), None, nothing)
+        query = self.to_query(state.hidden)[:, None]
+        weights = masked_softmax(additive_score(query, state.keys, self.v))[:, 0]
+        used, log_prob = weights, nothing
+        if self.config.attention == "hard" and not self.training:
+            used = F.one_hot(weights.argmax(-1), weights.shape[-1]).to(weights.dtype)
+        elif bool(state.sampled.any()):
+            used, log_prob = sample_locations(weights, state.sampled)
+        return Look((used[:, None] @ state.features)[:, 0], weights, log_prob)
+
+    def _deep_output(self, embedded: Tensor, hidden: Tensor, context: Tensor) -> Tensor:
+        """Read the next word off the last one, the state and what was seen."""
+        joined = embedded + self.from_hidden(hidden) + self.from_context(context)
+        return self.output(self.dropout(joined))
+
+
+def sample_locations(weights: Tensor, sampled: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Draw a location a row, :math:`s_t \sim \mathrm{Multinoulli}(\alpha_t)`, in the rows chosen.
+
+    Args:
+        weights: (batch, locations), α_t, each row summing to 1.
+        sampled: (batch,) bool; the other rows keep α_t, the location's expectation.
+
+    Returns:
+        (batch, locations), one-hot in the rows chosen, without a gradient there; and the log α of
+        the location drawn, (batch,), 0 in the other rows.
+
+    >>> used, log_prob = sample_locations(
+    ...     torch.tensor([[0.0, 1.0], [0.5, 0.5]]), torch.tensor([True, False])
+    ... )
+    >>> used, log_prob
+    (tensor([[0.0000, 1.0000],
+            [0.5000, 0.5000]]), tensor([0., 0.]))
+    """
+    drawn = torch.multinomial(weights.detach().float(), 1)
+    one_hot = torch.zeros_like(weights).scatter(-1, drawn, 1.0)
+    # Rows that are not drawn go through log(1): log(0) would give them NaN gradients.
+    chosen = weights.gather(-1, drawn)[:, 0].where(sampled, 1.0)
+    return torch.where(sampled[:, None], one_hot, weights), chosen.log()
+
+
+def captioning_loss(model: Captioner, batch: CaptionBatch) -> Loss:
+    """Sum what a captioner pays for a batch, and count the words, <eos> included.
+
+    In evaluation mode that is the negative log-likelihood alone. In training mode soft attention
+    adds λ times the :func:`doubly_stochastic_penalty` and hard attention is trained by
+    :func:`hard_attention_loss`; its baseline, a moving average in the model, is brought up to date.
+    """
+    logits, weights, location_log_prob = model(batch.pictures, batch.tgt_in)
+    real = batch.tgt_out != batch.pad
+    losses = F.cross_entropy(
+        logits.flatten(0, 1), batch.tgt_out.flatten(), ignore_index=batch.pad, reduction="none"
+    )
+    totals = losses.view_as(batch.tgt_out).sum(1)
+    if model.training and weights is not None:
+        if model.config.attention == "soft":
+            totals = totals + model.config.spread * doubly_stochastic_penalty(weights, real)
+        else:
+            locations = location_log_prob.masked_fill(~real, 0.0).sum(1)
+            totals = _hard_loss(model, -totals, locations, weights, real)
+    return Loss(totals.sum(), int(real.sum()))
+
+
+def _hard_loss(
+    model: Captioner, words: Tensor, locations: Tensor, weights: Tensor, real: Tensor
+) -> Tensor:
+    """Apply the estimator with the model's baseline, then move the baseline on."""
+    now = words.detach().mean().to(model.baseline.dtype)
+    before = torch.where(model.baseline.isnan(), now, model.baseline)
+    entropy = torch.special.entr(weights).sum(-1).masked_fill(~real, 0.0).sum(1)
+    config = model.config
+    weighing = {"reward_weight": config.reward, "entropy_weight": config.entropy}
+    with torch.no_grad():
+        model.baseline.copy_(0.9 * before + 0.1 * now)
+    return hard_attention_loss(words, locations, entropy, before, **weighing)
