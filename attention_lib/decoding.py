@@ -1,5 +1,6 @@
 """Decoding: from a model that predicts the next word to a whole sentence."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,8 +11,8 @@ from torch import Tensor
 class Decodable(Protocol):
     """What a model must offer to be decoded."""
 
-    def start(self, src: Tensor, src_lengths: Tensor) -> Any:
-        """Encode the source; the result has ``repeat(times)`` and ``select(rows)``."""
+    def start(self, src: Tensor, src_lengths: Tensor | None) -> Any:
+        """Read what is written about; the result has ``repeat(times)`` and ``select(rows)``."""
 
     def step(self, words: Tensor, state: Any) -> tuple[Tensor, Any, Tensor | None]:
         """Map the last words (batch,) to logits (batch, vocabulary), a state and weights."""
@@ -35,7 +36,13 @@ class Decoded:
 
 @torch.no_grad()
 def greedy_decode(
-    model: Decodable, src: Tensor, src_lengths: Tensor, *, bos: int, eos: int, max_length: int
+    model: Decodable,
+    src: Tensor,
+    src_lengths: Tensor | None,
+    *,
+    bos: int | Tensor,
+    eos: int,
+    max_length: int,
 ) -> list[Decoded]:
     """Write the most probable next word until <eos>.
 
@@ -44,34 +51,155 @@ def greedy_decode(
 
     Args:
         model: a :class:`Decodable`.
-        src: (batch, length) source ids.
-        src_lengths: (batch,) true lengths.
-        bos, eos: ids of the words that begin and end a sentence.
+        src: (batch, ...) what is written about: source ids, a prompt's ids, a picture.
+        src_lengths: (batch,) true lengths; None where there is no padding to speak of.
+        bos: id of the word that begins a sentence, or (batch,) ids, one a sentence.
+        eos: id of the word that ends a sentence.
         max_length: the most words to write.
 
     Returns:
         one :class:`Decoded` a sentence.
     """
-    state = model.start(src, src_lengths)
-    words = torch.full((len(src),), bos, device=src.device)
+    return _decode(model, src, src_lengths, bos, eos, max_length, lambda logits: logits.argmax(-1))
+
+
+@torch.no_grad()
+def sample(
+    model: Decodable,
+    src: Tensor,
+    src_lengths: Tensor | None,
+    *,
+    bos: int | Tensor,
+    eos: int,
+    max_length: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    generator: torch.Generator | None = None,
+) -> list[Decoded]:
+    """Draw each next word at random, until <eos>.
+
+    Args:
+        model, src, src_lengths, bos, eos, max_length: see :func:`greedy_decode`.
+        temperature: divides the logits: below 1 the likely words become likelier.
+        top_k: draw among the k most probable words only; see :func:`keep_top_k`.
+        top_p: draw among the fewest words that share this probability; see :func:`keep_top_p`.
+            It acts after ``temperature`` and ``top_k``.
+        generator: draws the random numbers, on the device of ``src``.
+
+    Returns:
+        one :class:`Decoded` a sentence; ``log_prob`` is the model's own, before any of the three.
+
+    Raises:
+        ValueError: if ``temperature``, ``top_k`` or ``top_p`` is out of range.
+    """
+    if temperature <= 0:
+        raise ValueError(
+            f"temperature is {temperature}; wanted above 0 (greedy_decode is its limit at 0)"
+        )
+
+    def draw(logits: Tensor) -> Tensor:
+        logits = logits / temperature
+        logits = logits if top_k is None else keep_top_k(logits, top_k)
+        logits = logits if top_p is None else keep_top_p(logits, top_p)
+        return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+
+    return _decode(model, src, src_lengths, bos, eos, max_length, draw)
+
+
+def keep_top_k(logits: Tensor, k: int) -> Tensor:
+    """Rule out all but the k most probable words; equals of the last one stay.
+
+    Args:
+        logits: (..., vocabulary).
+        k: at least 1; more than there are words keeps all.
+
+    Returns:
+        logits with −∞ at the words ruled out.
+
+    Raises:
+        ValueError: if ``k`` is below 1.
+
+    Fan et al. (2018).
+
+    >>> keep_top_k(torch.tensor([1.0, 3.0, 2.0]), 2)
+    tensor([-inf, 3., 2.])
+    """
+    if k < 1:
+        raise ValueError(f"top_k is {k}; wanted at least 1")
+    last = logits.topk(min(k, logits.shape[-1])).values[..., -1:]
+    return logits.masked_fill(logits < last, -torch.inf)
+
+
+def keep_top_p(logits: Tensor, p: float) -> Tensor:
+    """Rule out all but the fewest words that together have at least probability p.
+
+    Args:
+        logits: (..., vocabulary).
+        p: above 0, up to 1. The most probable word always stays.
+
+    Returns:
+        logits with −∞ at the words ruled out.
+
+    Raises:
+        ValueError: if ``p`` is out of range.
+
+    Holtzman et al. (2020), nucleus sampling.
+
+    >>> keep_top_p(torch.tensor([0.5, 0.3, 0.2]).log(), 0.7).exp()
+    tensor([0.5000, 0.3000, 0.0000])
+    """
+    if not 0 < p <= 1:
+        raise ValueError(f"top_p is {p}; wanted a probability above 0, up to 1")
+    ordered, order = logits.sort(-1, descending=True)
+    probs = ordered.softmax(-1)
+    # A word goes if those before it have p already.
+    gone = probs.cumsum(-1) - probs >= p
+    gone[..., 0] = False
+    return logits.masked_fill(gone.gather(-1, order.argsort(-1)), -torch.inf)
+
+
+def _decode(
+    model: Decodable,
+    src: Tensor,
+    lengths: Tensor | None,
+    bos: int | Tensor,
+    eos: int,
+    max_length: int,
+    choose: Callable[[Tensor], Tensor],
+) -> list[Decoded]:
+    """Write one word at a time, as ``choose`` picks them from the logits (batch, vocabulary)."""
+    _check_max_length(max_length)
+    state = model.start(src, lengths)
+    words = torch.as_tensor(bos, device=src.device).expand(len(src))
     done = torch.zeros_like(words, dtype=torch.bool)
     log_prob = torch.zeros(len(src), device=src.device)
     written, rows = [], []
     for _ in range(max_length):
         logits, state, weights = model.step(words, state)
-        best, words = logits.log_softmax(-1).max(-1)
-        log_prob = torch.where(done, log_prob, log_prob + best)
+        words = choose(logits)
+        gained = logits.gather(1, words[:, None])[:, 0] - logits.logsumexp(-1)
+        log_prob = torch.where(done, log_prob, log_prob + gained)
         words = torch.where(done, eos, words)
         done = done | (words == eos)
         written.append(words)
         rows.append(weights)
         if bool(done.all()):
             break
-    return _collect(written, rows, log_prob, src_lengths, eos)
+    return _collect(written, rows, log_prob, lengths, eos)
+
+
+def _check_max_length(max_length: int) -> None:
+    if max_length < 1:
+        raise ValueError(f"max_length is {max_length}; wanted room for at least 1 word")
 
 
 def _collect(
-    written: list[Tensor], rows: list[Tensor | None], log_prob: Tensor, lengths: Tensor, eos: int
+    written: list[Tensor],
+    rows: list[Tensor | None],
+    log_prob: Tensor,
+    lengths: Tensor | None,
+    eos: int,
 ) -> list[Decoded]:
     """Cut each sentence of the batch at its <eos>, and its weights at its length."""
     sentences = torch.stack(written, 1).tolist()
@@ -79,7 +207,8 @@ def _collect(
     decoded = []
     for i, words in enumerate(sentences):
         end = words.index(eos) if eos in words else len(words)
-        weights = None if maps is None else maps[i, :end, : int(lengths[i])].cpu()
+        length = None if lengths is None else int(lengths[i])
+        weights = None if maps is None else maps[i, :end, :length].cpu()
         decoded.append(Decoded(words[:end], float(log_prob[i]), weights))
     return decoded
 
@@ -88,9 +217,9 @@ def _collect(
 def beam_search(
     model: Decodable,
     src: Tensor,
-    src_lengths: Tensor,
+    src_lengths: Tensor | None,
     *,
-    bos: int,
+    bos: int | Tensor,
     eos: int,
     max_length: int,
     beam_size: int = 5,
@@ -105,11 +234,7 @@ def beam_search(
     where \|y\| counts <eos> and α is ``length_penalty`` (Wu et al. 2016, equation 14).
 
     Args:
-        model: a :class:`Decodable`.
-        src: (batch, length) source ids.
-        src_lengths: (batch,) true lengths.
-        bos, eos: ids of the words that begin and end a sentence.
-        max_length: the most words to write.
+        model, src, src_lengths, bos, eos, max_length: see :func:`greedy_decode`.
         beam_size: beginnings kept; 1 is greedy decoding.
         length_penalty: α ≥ 0; more favours longer sentences.
 
@@ -121,13 +246,15 @@ def beam_search(
     """
     if beam_size < 1:
         raise ValueError(f"beam_size is {beam_size}; wanted at least 1")
+    _check_max_length(max_length)
     batch, device = len(src), src.device
     state = model.start(src, src_lengths).repeat(beam_size)
     first_row = torch.arange(batch, device=device)[:, None] * beam_size
     # All beams of a sentence start equal: only one of them may speak first.
     totals = torch.full((batch, beam_size), -torch.inf, device=device)
     totals[:, 0] = 0.0
-    written = torch.full((batch, beam_size, 1), bos, device=device)
+    first = torch.as_tensor(bos, device=device).expand(batch)
+    written = first[:, None, None].repeat(1, beam_size, 1)
     done = torch.zeros(batch, beam_size, dtype=torch.bool, device=device)
     for _ in range(max_length):
         logits, state, _ = model.step(written[:, :, -1].flatten(), state)

@@ -87,6 +87,13 @@ class KeyValueCache:
         self.length = end
         return self._key[..., :end, :], self._value[..., :end, :]
 
+    def select(self, rows: Tensor) -> "KeyValueCache":
+        """Copy the cache with other rows of its batch."""
+        copy = KeyValueCache()
+        if self._key is not None and self._value is not None:
+            copy.length, copy._key, copy._value = self.length, self._key[rows], self._value[rows]
+        return copy
+
     def _room(self, buffer: Tensor | None, new: Tensor, end: int) -> Tensor:
         """Return a buffer with at least ``end`` positions; it doubles where it must grow."""
         if buffer is not None and buffer.shape[-2] >= end:

@@ -123,20 +123,20 @@ def alibi_bias(num_heads: int, query_positions: Tensor, key_positions: Tensor) -
 
     Args:
         num_heads: each head has its own slope, see :func:`alibi_slopes`.
-        query_positions: (L_q,).
-        key_positions: (L_k,).
+        query_positions: (..., L_q).
+        key_positions: (..., L_k).
 
     Returns:
-        (num_heads, L_q, L_k) float32, 0 where query and key stand at the same position.
+        (..., num_heads, L_q, L_k) float32, 0 where query and key stand at the same position.
 
     Press et al. (2022), equation in section 3; with a causal mask, |i − j| is their i − j.
 
     >>> alibi_bias(8, torch.tensor([5]), torch.arange(6))[0].tolist()
     [[-2.5, -2.0, -1.5, -1.0, -0.5, -0.0]]
     """
-    distance = (query_positions[:, None] - key_positions).abs()
+    distance = (query_positions[..., None] - key_positions[..., None, :]).abs()
     slopes = alibi_slopes(num_heads).to(distance.device)
-    return -slopes[:, None, None] * distance
+    return -slopes[:, None, None] * distance[..., None, :, :]
 
 
 def relative_buckets(
@@ -192,15 +192,15 @@ class RelativeBias(nn.Module):
         self.bias = nn.Embedding(num_buckets, num_heads)
 
     def forward(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
-        """Map (L_q,) and (L_k,) positions to a bias (num_heads, L_q, L_k)."""
-        distance = key_positions - query_positions[:, None]
+        """Map positions (..., L_q) and (..., L_k) to a bias (..., num_heads, L_q, L_k)."""
+        distance = key_positions[..., None, :] - query_positions[..., None]
         buckets = relative_buckets(
             distance,
             num_buckets=self.num_buckets,
             max_distance=self.max_distance,
             causal=self.causal,
         )
-        return self.bias(buckets).permute(2, 0, 1)
+        return self.bias(buckets).movedim(-1, -3)
 
 
 class LearnedPositions(nn.Module):

@@ -1,0 +1,121 @@
+"""Sampling: what may be drawn, how often, and that it stops."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import TopKLogitsWarper, TopPLogitsWarper
+
+from attention_lib.decoding import greedy_decode, keep_top_k, keep_top_p, sample
+
+ENDS = {"bos": 0, "eos": 1, "max_length": 8}
+
+
+class Fixed:
+    """A model whose logits depend on the last word alone."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        self.logits = logits
+
+    def start(self, src, src_lengths):
+        return None
+
+    def step(self, words, state):
+        return self.logits[words], state, None
+
+
+def _logits(rows: int, words: int, seed: int) -> torch.Tensor:
+    return torch.randn(rows, words, generator=torch.Generator().manual_seed(seed)) * 3
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 30), st.integers(0, 1000))
+def test_top_k_keeps_what_the_public_one_keeps(k, seed):
+    logits = _logits(3, 23, seed)
+    assert torch.equal(keep_top_k(logits, k), TopKLogitsWarper(k)(None, logits))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(0.01, 0.99), st.integers(0, 1000))
+def test_top_p_keeps_what_the_public_one_keeps(p, seed):
+    logits = _logits(3, 23, seed)
+    assert torch.equal(keep_top_p(logits, p), TopPLogitsWarper(p)(None, logits))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(0.01, 1.0), st.integers(0, 1000))
+def test_top_p_keeps_enough_and_no_word_too_many(p, seed):
+    logits = _logits(1, 23, seed)
+    probs = logits.softmax(-1)[0].double()
+    kept = keep_top_p(logits, p)[0].isfinite()
+    assert probs[kept].sum() >= p - 1e-5
+    assert probs[kept].sum() - probs[kept].min() < p + 1e-5
+
+
+def test_words_are_drawn_as_often_as_they_are_probable():
+    logits = torch.tensor([[-torch.inf, 0.0, 1.0, 2.0]]).expand(4, -1)
+    src = torch.zeros(20_000, 1)
+    generator = torch.Generator().manual_seed(0)
+    ends = ENDS | {"max_length": 1}
+    for temperature in (1.0, 0.5):
+        drawn = sample(
+            Fixed(logits), src, None, temperature=temperature, generator=generator, **ends
+        )
+        first = torch.tensor([d.words[0] if d.words else 1 for d in drawn])
+        share = first.bincount(minlength=4) / len(first)
+        assert torch.allclose(share, (logits[0] / temperature).softmax(-1), atol=0.012)
+
+
+def test_each_sentence_stops_at_its_own_end():
+    logits = torch.full((4, 4), -torch.inf)
+    logits[:, 1:] = 0.0
+    generator = torch.Generator().manual_seed(0)
+    drawn = sample(Fixed(logits), torch.zeros(200, 1), None, generator=generator, **ENDS)
+    lengths = {len(sentence.words) for sentence in drawn}
+    assert len(lengths) > 3
+    for sentence in drawn:
+        assert 1 not in sentence.words
+        ended = len(sentence.words) < ENDS["max_length"]
+        wanted = -(len(sentence.words) + ended) * torch.tensor(3.0).log().item()
+        assert sentence.log_prob == pytest.approx(wanted, abs=1e-4)
+
+
+def test_top_1_and_cold_sampling_are_greedy_and_seeds_repeat():
+    model, src = Fixed(_logits(7, 7, 3)), torch.zeros(3, 1)
+    greedy = [d.words for d in greedy_decode(model, src, None, **ENDS)]
+    assert [d.words for d in sample(model, src, None, top_k=1, **ENDS)] == greedy
+    assert [d.words for d in sample(model, src, None, temperature=1e-4, **ENDS)] == greedy
+
+    def draw(seed: int) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(seed)
+        drawn = sample(model, torch.zeros(30, 1), None, generator=generator, **ENDS)
+        return [d.words for d in drawn]
+
+    assert draw(1) == draw(1)
+    assert draw(1) != draw(2)
+
+
+def test_a_sentence_may_begin_with_its_own_word():
+    model = Fixed(_logits(7, 7, 3))
+    words = torch.tensor([2, 3, 4])
+    together = greedy_decode(model, torch.zeros(3, 1), None, **(ENDS | {"bos": words}))
+    alone = [
+        greedy_decode(model, torch.zeros(1, 1), None, **(ENDS | {"bos": int(word)}))[0]
+        for word in words
+    ]
+    assert [d.words for d in together] == [d.words for d in alone]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": 0.0}, r"temperature is 0\.0; wanted above 0"),
+        ({"top_k": 0}, "top_k is 0"),
+        ({"top_p": 0.0}, r"top_p is 0\.0"),
+        ({"top_p": 1.5}, r"top_p is 1\.5"),
+        ({"max_length": 0}, "max_length is 0"),
+    ],
+)
+def test_what_is_out_of_range_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        sample(Fixed(_logits(3, 3, 0)), torch.zeros(1, 1), None, **(ENDS | options))
