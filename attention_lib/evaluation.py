@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from attention_lib import metrics
 from attention_lib.data.batching import SentencePair, make_batch, ordered_batches
+from attention_lib.data.subwords import Subwords
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.decoding import Decoded, beam_search, greedy_decode
 from attention_lib.training import mean_loss
@@ -20,37 +21,50 @@ class Translator:
 
     Attributes:
         model: maps ``(src, src_lengths, tgt_in)`` to ``(logits, weights)`` and can be decoded.
-        src, tgt: its vocabularies.
+        src, tgt: its vocabularies; with subwords, pairs are of text and so are translations.
     """
 
     model: Any
-    src: Vocabulary
-    tgt: Vocabulary
+    src: Vocabulary | Subwords
+    tgt: Vocabulary | Subwords
 
     def decode(
-        self, pairs: Sequence[SentencePair], *, beam_size: int = 1, batch_size: int = 100
+        self,
+        pairs: Sequence[SentencePair],
+        *,
+        beam_size: int = 1,
+        length_penalty: float = 0.0,
+        batch_size: int = 100,
     ) -> list[Decoded]:
         """Translate the sources of ``pairs``; a beam of 1 is greedy and keeps the weights.
 
         A translation may be twice as long as the longest source and five words more.
         """
-        decoded: list[Decoded] = []
-        longest = 2 * max((len(pair.src) for pair in pairs), default=0) + 5
-        ends: dict[str, Any] = {"bos": self.tgt.bos, "eos": self.tgt.eos, "max_length": longest}
+        lengths = [len(self.src.encode(pair.src)) for pair in pairs]
+        # Sentences of like length end together; the longest come first, so that memory that is
+        # too small shows at once.
+        order = sorted(range(len(pairs)), key=lengths.__getitem__, reverse=True)
+        ends: dict[str, Any] = {"bos": self.tgt.bos, "eos": self.tgt.eos}
+        ends["max_length"] = 2 * max(lengths, default=0) + 5
         device = next(self.model.parameters()).device
         self.model.eval()
-        for batch in ordered_batches(pairs, self.src, self.tgt, batch_size=batch_size):
-            src = batch.src.to(device)
+        decoded: dict[int, Decoded] = {}
+        in_order = [pairs[i] for i in order]
+        for batch in ordered_batches(in_order, self.src, self.tgt, batch_size=batch_size):
+            given = (self.model, batch.src.to(device), batch.src_lengths)
             if beam_size == 1:
-                decoded += greedy_decode(self.model, src, batch.src_lengths, **ends)
+                some = greedy_decode(*given, **ends)
             else:
-                ends |= {"beam_size": beam_size}
-                decoded += beam_search(self.model, src, batch.src_lengths, **ends)
-        return decoded
+                settings = ends | {"beam_size": beam_size, "length_penalty": length_penalty}
+                some = beam_search(*given, **settings)
+            decoded |= zip(order[len(decoded) :], some, strict=False)
+        return [decoded[i] for i in range(len(pairs))]
 
-    def translate(self, pairs: Sequence[SentencePair], *, beam_size: int = 1) -> list[str]:
+    def translate(
+        self, pairs: Sequence[SentencePair], *, beam_size: int = 1, length_penalty: float = 0.0
+    ) -> list[str]:
         """Translate the sources of ``pairs`` into strings of words between spaces."""
-        decoded = self.decode(pairs, beam_size=beam_size)
+        decoded = self.decode(pairs, beam_size=beam_size, length_penalty=length_penalty)
         return [" ".join(self.tgt.decode(sentence.words)) for sentence in decoded]
 
     @torch.no_grad()
@@ -73,8 +87,9 @@ class Translator:
             _, weights = self.model(batch.src, batch.src_lengths, batch.tgt_in)
             if weights is None:
                 raise ValueError("this model has no attention, so it has no alignments")
-            rows = zip(weights.cpu(), group, strict=True)
-            maps += [row[: len(pair.tgt), : len(pair.src)] for row, pair in rows]
+            written = (batch.tgt_out != batch.pad).sum(1) - 1  # <eos> is left out
+            sizes = zip(weights.cpu(), written.tolist(), batch.src_lengths.tolist(), strict=True)
+            maps += [rows[:tgt, :src] for rows, tgt, src in sizes]
         return maps
 
     def perplexity(self, pairs: Sequence[SentencePair], *, batch_size: int = 100) -> float:

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from attention_lib.data import grammar_corpus
+from attention_lib.data.pairs import TextPair
+from attention_lib.data.subwords import Subwords
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.evaluation import Translator, gold_error_rate, link_matrix
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
@@ -34,6 +36,30 @@ def test_greedy_decoding_keeps_the_weights_of_every_word_it_wrote():
 
 def test_a_beam_writes_one_translation_a_pair():
     assert len(translator().decode(PAIRS[:5], beam_size=3)) == 5
+
+
+def test_subwords_translate_text_and_align_by_subword():
+    texts = [TextPair(" ".join(p.src), " ".join(p.tgt)) for p in PAIRS[:7]]
+    subwords = Subwords.learn([t for pair in texts for t in (pair.src, pair.tgt)], size=300)
+    torch.manual_seed(0)
+    model = Seq2Seq(Seq2SeqConfig(len(subwords), len(subwords), d_embed=5, d_hidden=7))
+    by_subword = Translator(model, subwords, subwords)
+    decoded = by_subword.decode(texts)
+    assert by_subword.translate(texts) == [subwords.text(d.words) for d in decoded]
+    for pair, weights in zip(texts, by_subword.align(texts, batch_size=3), strict=True):
+        ids = (subwords.encode(pair.tgt), subwords.encode(pair.src))
+        assert weights.shape == tuple(map(len, ids))
+
+
+def test_a_longer_penalty_favours_longer_translations():
+    some = translator()
+    some.model.output.bias.data[TGT.eos] = 2.0  # else an untrained model never ends
+    lengths = [
+        sum(len(d.words) for d in some.decode(PAIRS, beam_size=3, length_penalty=alpha))
+        for alpha in (-2.0, 0.0, 5.0)
+    ]
+    assert lengths == sorted(lengths)
+    assert lengths[0] < lengths[2]
 
 
 def test_alignments_have_a_row_a_target_word_and_a_column_a_source_word():

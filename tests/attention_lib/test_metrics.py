@@ -69,8 +69,45 @@ def test_bleu_agrees_with_its_definition_on_a_sentence():
     assert "tok:none" in got.signature
 
 
+def test_raw_and_tokenised_bleu_differ_in_case_and_say_so():
+    hypotheses = ["ein Mann, der auf einem Sofa schläft."]
+    references = ["Ein Mann, der auf einem Sofa schläft."]
+    raw = metrics.raw_bleu(hypotheses, references)
+    tokenised = metrics.tokenised_bleu(hypotheses, references)
+    assert raw.score < 100 == tokenised.score
+    assert "case:mixed" in raw.signature
+    assert "case:lc" in tokenised.signature
+    assert "tok:13a" in raw.signature
+    assert "version:" in tokenised.signature
+
+
+def test_tokenised_bleu_is_that_of_lower_cased_tokens_between_spaces():
+    hypotheses = ["Der Hund, der bellt, beißt nicht.", "Zwei Männer (alt) reden!"]
+    references = ["Der Hund, welcher bellt, beißt nicht.", "Zwei alte Männer reden."]
+    tokens = [
+        ["der hund , der bellt , beißt nicht .", "zwei männer ( alt ) reden !"],
+        ["der hund , welcher bellt , beißt nicht .", "zwei alte männer reden ."],
+    ]
+    wanted = metrics.bleu(*tokens, tokenize="none").score
+    assert metrics.tokenised_bleu(hypotheses, references).score == pytest.approx(wanted)
+
+
+def test_chrf_agrees_with_its_definition_on_a_word():
+    # "abc" for "abcd": precisions 3/3, 2/2, 1/1, recalls 3/4, 2/3, 1/2; no longer sequences occur.
+    precision, recall = 1.0, (3 / 4 + 2 / 3 + 1 / 2) / 3
+    got = metrics.chrf(["abc"], ["abcd"])
+    assert got.score == pytest.approx(100 * 5 * precision * recall / (4 * precision + recall))
+    assert "nc:6" in got.signature
+
+
 def test_metrics_refuse_lists_of_different_lengths():
-    for metric in (metrics.bleu, metrics.exact_match):
+    for metric in (
+        metrics.bleu,
+        metrics.exact_match,
+        metrics.raw_bleu,
+        metrics.tokenised_bleu,
+        metrics.chrf,
+    ):
         with pytest.raises(ValueError, match="2 hypotheses for 1 references"):
             metric(["a", "b"], ["a"])
 
