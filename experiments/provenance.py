@@ -17,15 +17,16 @@ RESULTS = ROOT / "attention_lib" / "results"
 def provenance(script: str) -> dict[str, Any]:
     """Name the script, the commit, the versions, the device and the day of a run."""
     git = ["git", "-C", str(ROOT)]
+    folder = Path(script).resolve().parent.name
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True).stdout
     changed = subprocess.run(
-        [*git, "status", "--porcelain", "--untracked-files=no", "attention_lib", "experiments"],
+        [*git, "status", "--porcelain", "--untracked-files=no", "attention_lib", folder],
         capture_output=True,
         text=True,
     ).stdout
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
     return {
-        "script": f"experiments/{Path(script).name}",
+        "script": f"{folder}/{Path(script).name}",
         "commit": commit.strip() + (" with changes" if changed.strip() else ""),
         "date": datetime.now(UTC).date().isoformat(),
         "device": device,
