@@ -135,13 +135,14 @@ class _VocabularyLoss(torch.autograd.Function):
             rows = slice(start, start + _ROWS)
             logits = F.linear(hidden[rows], weight, bias).to(wide)
             target = targets[rows, None]
-            norm = logits.logsumexp(-1, keepdim=True)
-            total += (norm - (1 - smoothing) * logits.gather(1, target)).sum()
+            chosen = logits.gather(1, target)
             if smoothing:
                 others = logits.sum() - logits[:, pad].sum()
                 total -= smoothing / (len(weight) - 1) * others
+            probabilities, norm = _softmax_in_place(logits)
+            total += (norm - (1 - smoothing) * chosen).sum()
             if any(ctx.needs_input_grad):
-                error = _error(logits, norm, target, smoothing, pad).to(hidden.dtype)
+                error = _error(probabilities, target, smoothing, pad).to(hidden.dtype)
                 _add_products(grads, error, hidden[rows], weight, rows)
         ctx.save_for_backward(*grads)
         return total
@@ -154,9 +155,20 @@ class _VocabularyLoss(torch.autograd.Function):
         return scaled[0], scaled[1], None, scaled[2], None, None
 
 
-def _error(logits: Tensor, norm: Tensor, target: Tensor, smoothing: float, pad: int) -> Tensor:
-    """Turn logits in place into their gradient, probabilities minus targets."""
-    error = logits.sub_(norm).exp_()
+def _softmax_in_place(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn logits into probabilities, and give log Σ exp of each row.
+
+    The largest probability of a row is at least 1/K, so that its logarithm is safe; with it one
+    pass of torch's softmax gives both.
+    """
+    best, at = logits.max(-1, keepdim=True)
+    # Only the CPU's softmax is known to read an element before it writes there.
+    probabilities = torch.softmax(logits, -1, out=logits if logits.device.type == "cpu" else None)
+    return probabilities, best - probabilities.gather(1, at).log()
+
+
+def _error(error: Tensor, target: Tensor, smoothing: float, pad: int) -> Tensor:
+    """Turn probabilities in place into the logits' gradient, probabilities minus targets."""
     if smoothing:
         share = smoothing / (error.shape[-1] - 1)
         error -= share

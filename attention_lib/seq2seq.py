@@ -306,6 +306,7 @@ class Seq2Seq(nn.Module):
             batch.tgt_out[real],
             bias=self.output.bias,
             label_smoothing=label_smoothing,
+            pad=batch.pad,
         )
         return total, int(real.sum())
 
