@@ -53,7 +53,9 @@ def test_subwords_translate_text_and_align_by_subword():
 
 def test_a_longer_penalty_favours_longer_translations():
     some = translator()
-    some.model.output.bias.data[TGT.eos] = 2.0  # else an untrained model never ends
+    # An untrained model never ends; this one may at every step, so that the score decides.
+    some.model.output.weight.data.mul_(30)
+    some.model.output.bias.data[TGT.eos] = 4.0
     lengths = [
         sum(len(d.words) for d in some.decode(PAIRS, beam_size=3, length_penalty=alpha))
         for alpha in (-2.0, 0.0, 5.0)
