@@ -296,11 +296,11 @@ class Guided(nn.Module):
 
     If a simple model does better with a trained model's weights than with uniform ones, they say
     something about the text beyond that one model. Train it like any other classifier; the guide
-    does not learn.
+    does not learn any more.
 
     Args:
         model: learns; takes the same batches as the guide.
-        guide: trained; gives the weights.
+        guide: trained; gives the weights. Its parameters stop asking for gradients.
 
     Wiegreffe & Pinter (2019) guide simpler models in this way.
     """
@@ -308,7 +308,7 @@ class Guided(nn.Module):
     def __init__(self, model: nn.Module, guide: nn.Module) -> None:
         super().__init__()
         self.model = model
-        self.guide = guide
+        self.guide = guide.requires_grad_(False)
         self.collate = model.collate
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Weights]:
