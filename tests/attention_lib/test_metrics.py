@@ -114,3 +114,53 @@ def test_metrics_refuse_lists_of_different_lengths():
 
 def test_perplexity_of_a_uniform_guess_is_the_number_of_choices():
     assert metrics.perplexity(math.log(1000)) == pytest.approx(1000)
+
+
+def square_mask(rows, columns, shape=(6, 15)):
+    mask = torch.zeros(shape, dtype=torch.bool)
+    mask[rows, columns] = True
+    return mask
+
+
+def test_a_cell_lies_on_an_object_if_its_centre_does():
+    # Cells of 3 × 3 pixels; the object holds the centres (1, 4) and (1, 7) and an edge of a third.
+    on_grid = metrics.masks_on_grid(square_mask(slice(0, 3), slice(4, 10))[None], (2, 5))
+    assert on_grid.nonzero().tolist() == [[0, 1], [0, 2]]
+
+
+def test_pointing_counts_only_words_about_an_object():
+    masks = torch.stack([square_mask(0, 0), square_mask(slice(3, 6), slice(12, 15))] * 2)
+    masks[0] = False
+    masks[2, :3, :3] = True
+    weights = torch.full((4, 10), 0.01)
+    # The word about nothing, a hit in the last cell, a hit in the first, a miss beside the last.
+    for step, location in enumerate([0, 9, 0, 8]):
+        weights[step, location] = 0.9
+    assert metrics.pointing_accuracy(weights, masks, (2, 5)) == pytest.approx(2 / 3)
+
+
+def test_pointing_reads_locations_row_by_row():
+    masks = square_mask(slice(3, 6), slice(0, 3))[None]
+    weights = torch.eye(10)[5:6]
+    assert metrics.pointing_accuracy(weights, masks, (2, 5)) == 1
+    assert metrics.pointing_accuracy(weights, masks, (5, 2)) == 0
+
+
+def test_random_pointing_reaches_the_share_of_cells_on_the_object():
+    torch.manual_seed(0)
+    masks = square_mask(slice(0, 4), slice(2, 9))[None].expand(4001, -1, -1)
+    chance = float(metrics.masks_on_grid(masks[:1], (3, 5)).double().mean())
+    got = metrics.pointing_accuracy(torch.rand(4001, 15), masks, (3, 5))
+    assert got == pytest.approx(chance, abs=0.03)
+
+
+def test_pointing_refuses_what_does_not_fit():
+    weights, masks = torch.rand(2, 10), torch.ones(2, 6, 15, dtype=torch.bool)
+    with pytest.raises(ValueError, match=r"do not fit masks of shape .* and a grid of 3 × 5"):
+        metrics.pointing_accuracy(weights, masks, (3, 5))
+    with pytest.raises(ValueError, match="no word is about an object"):
+        metrics.pointing_accuracy(weights, ~masks, (2, 5))
+    with pytest.raises(TypeError, match=r"masks have dtype torch.float32; wanted torch.bool"):
+        metrics.pointing_accuracy(weights, masks.float(), (2, 5))
+    with pytest.raises(ValueError, match="6 pixels cannot be split into 7 cells"):
+        metrics.masks_on_grid(masks, (7, 5))
