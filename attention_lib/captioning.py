@@ -211,10 +211,13 @@ class GridEncoder(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(5, channels, 3, stride=2, padding=1),
+            nn.BatchNorm2d(channels),
             nn.ReLU(),
             nn.Conv2d(channels, d_features, 3, stride=2, padding=1),
+            nn.BatchNorm2d(d_features),
             nn.ReLU(),
             nn.Conv2d(d_features, d_features, 3, padding=1),
+            nn.BatchNorm2d(d_features),
             nn.ReLU(),
         )
 
@@ -328,7 +331,7 @@ class Captioner(nn.Module):
             self.to_query = nn.Linear(d_hidden, config.d_attention, bias=False)
             self.to_key = nn.Linear(d_features, config.d_attention, bias=False)
             self.v = nn.Parameter(torch.empty(config.d_attention))
-            nn.init.uniform_(self.v, -(config.d_attention**-0.5), config.d_attention**-0.5)
+            nn.init.normal_(self.v)
         self.gate = nn.Linear(d_hidden, 1)
         self.dropout = nn.Dropout(config.dropout)
         self.from_hidden = nn.Linear(d_hidden, d_embed, bias=False)
