@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from attention_lib.masks import length_mask
 
+Network = nn.LSTM | nn.GRU | nn.RNN
+
 # What a cell hands to its next step: (h,) or, for an LSTM, (h, c); each (batch, d_h).
 CellState = tuple[Tensor, ...]
 
@@ -151,7 +153,7 @@ def _gates(
     return inputs @ params.W_ih.mT + params.b_ih, state[0] @ params.W_hh.mT + params.b_hh
 
 
-def cell_params(module: nn.RNNBase, layer: int = 0) -> CellParams:
+def cell_params(module: Network, layer: int = 0) -> CellParams:
     """Take one layer's parameters out of torch's network; they stay shared with it.
 
     Raises:

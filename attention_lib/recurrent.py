@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from attention_lib.cells import Network
 from attention_lib.fast import Dropout
+from attention_lib.fast_recurrent import padded_lstm
 
 Cell = Literal["lstm", "gru", "rnn"]
-Network = nn.LSTM | nn.GRU | nn.RNN
 
 # A recurrent state: (h, c) for an LSTM, else (h,); each (num_layers, batch, d_hidden).
 State = tuple[Tensor, ...]
@@ -101,22 +102,24 @@ class RecurrentEncoder(nn.Module):
         if int(src_lengths.min()) < 1:
             raise ValueError("a source sentence is empty; the encoder wants at least one word")
         embedded = self.dropout(self.embedding(src))
-        memory, state = _run_packed(self.rnn, embedded, src_lengths)
+        memory, state = _run_padded(self.rnn, embedded, src_lengths)
         if self.backward_rnn is None:
             return memory, state
         turned = reverse_padded(embedded, src_lengths)
-        memory_back, state_back = _run_packed(self.backward_rnn, turned, src_lengths)
+        memory_back, state_back = _run_padded(self.backward_rnn, turned, src_lengths)
         memory = torch.cat([memory, reverse_padded(memory_back, src_lengths)], dim=-1)
         joined = zip(state, state_back, strict=True)
         return memory, tuple(torch.cat(pair, dim=-1) for pair in joined)
 
 
-def _run_packed(rnn: nn.Module, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
+def _run_padded(rnn: Network, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
     """Run over the real positions only, so that the final state is the one at the true end."""
     if bool((lengths == inputs.shape[1]).all()):
         # Without padding there is nothing to skip, and torch's fused layers take over.
         outputs, state = rnn(inputs)
         return outputs, state if isinstance(state, tuple) else (state,)
+    if isinstance(rnn, nn.LSTM) and inputs.device.type == "cpu":
+        return padded_lstm(rnn, inputs, lengths)
     packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
     outputs, state = rnn(packed)
     memory, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.shape[1])

@@ -4,10 +4,11 @@ from itertools import product
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from attention_lib.data.batching import Batch
-from attention_lib.fast_recurrent import SharedMatrix
+from attention_lib.fast_recurrent import SharedMatrix, padded_lstm
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
 
 SCORES = ("dot", "scaled_dot", "general", "concat", "location")
@@ -178,3 +179,46 @@ def test_a_second_derivative_is_refused():
     (gradient,) = torch.autograd.grad(total, inputs[0], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_the_padded_lstm_equals_torchs_packed_one(num_layers, dtype, device):
+    torch.manual_seed(0)
+    rnn = nn.LSTM(5, 11, num_layers, batch_first=True).to(device=device, dtype=dtype)
+    inputs = torch.randn(3, 7, 5, dtype=dtype, device=device, requires_grad=True)
+    packed = nn.utils.rnn.pack_padded_sequence(
+        inputs, LENGTHS, batch_first=True, enforce_sorted=False
+    )
+    outputs, state = rnn(packed)
+    memory, _ = nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True)
+    ours, (h, c) = padded_lstm(rnn, inputs, LENGTHS)
+    leaves, results = [inputs, *rnn.parameters()], []
+    for parts in ((memory, *state), (ours, h, c)):
+        total = sum(part.sin().sum() for part in parts)
+        results.append([*parts, *torch.autograd.grad(total, leaves)])
+    for got, wanted in zip(results[1], results[0], strict=True):
+        torch.testing.assert_close(got, wanted, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+def test_what_stands_in_the_padding_does_not_reach_the_padded_lstm():
+    torch.manual_seed(0)
+    rnn, inputs = nn.LSTM(5, 11, 2, batch_first=True), torch.randn(3, 7, 5)
+    other = inputs.clone()
+    other[1, 3:], other[2, 4:] = 17.0, -17.0
+    outputs, state = padded_lstm(rnn, inputs, LENGTHS)
+    changed, state_changed = padded_lstm(rnn, other, LENGTHS)
+    assert torch.equal(outputs, changed)
+    assert all(map(torch.equal, state, state_changed))
+    assert (outputs[1, 3:] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_the_padded_lstm_stays_near_in_half_precision(dtype, device):
+    torch.manual_seed(0)
+    rnn = nn.LSTM(5, 11, batch_first=True).to(device)
+    inputs = torch.randn(3, 7, 5, device=device)
+    wanted, _ = padded_lstm(rnn, inputs, LENGTHS)
+    outputs, _ = padded_lstm(rnn.to(dtype), inputs.to(dtype), LENGTHS)
+    assert outputs.dtype == dtype
+    torch.testing.assert_close(outputs.float(), wanted, rtol=0, atol=0.03)

@@ -45,7 +45,7 @@ def test_two_directions_equal_torchs_bidirectional_network(cell):
 
 
 @pytest.mark.parametrize(("cell", "bidirectional"), KINDS)
-def test_the_packed_run_equals_the_cells_unrolled_with_a_mask(cell, bidirectional):
+def test_the_encoder_equals_the_cells_unrolled_with_a_mask(cell, bidirectional):
     model = encoder(cell, bidirectional, num_layers=1).double()
     src = torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 3, 3]])
     lengths = torch.tensor([5, 2])
