@@ -5,7 +5,7 @@ network sees, a_i, row by row; weights (batch, steps, locations), α_ti; hidden 
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -175,10 +175,10 @@ class CaptionerConfig:
 
     tgt_size: int
     attention: Attention = "soft"
-    channels: int = 24
-    d_features: int = 48
-    d_embed: int = 48
-    d_hidden: int = 96
+    channels: int = 16
+    d_features: int = 32
+    d_embed: int = 32
+    d_hidden: int = 64
     d_attention: int = 32
     dropout: float = 0.0
     spread: float = 0.0
@@ -340,7 +340,7 @@ class Captioner(nn.Module):
         # The moving average b of log p(y | s̃, a); nan until there is a first caption.
         self.register_buffer("baseline", torch.tensor(torch.nan))
 
-    def start(self, pictures: Tensor, src_lengths: None = None) -> CaptionState:
+    def start(self, pictures: Tensor, src_lengths: Tensor | None = None) -> CaptionState:
         """Encode (batch, 3, height, width) pictures.
 
         Args:
@@ -447,8 +447,8 @@ def sample_locations(weights: Tensor, sampled: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(sampled[:, None], one_hot, weights), chosen.log()
 
 
-def captioning_loss(model: Captioner, batch: CaptionBatch) -> Loss:
-    """Sum what a captioner pays for a batch, and count the words, <eos> included.
+def captioning_loss(model: Any, batch: CaptionBatch) -> Loss:
+    """Sum what a :class:`Captioner` pays for a batch, and count the words, <eos> included.
 
     In evaluation mode that is the negative log-likelihood alone. In training mode soft attention
     adds λ times the :func:`doubly_stochastic_penalty` and hard attention is trained by
