@@ -292,7 +292,9 @@ def sliding_window_attention(
 
     The sequence is cut into blocks; each block of queries meets its own keys and those up to
     ``window`` before and after it, all blocks in one batched product. Equal to the full attention
-    with :func:`attention_lib.masks.sliding_window_mask`.
+    with :func:`attention_lib.masks.sliding_window_mask`. :func:`tiled_attention` with ``window``
+    holds less, since it copies no keys, but calls several operators a tile; here their number
+    does not grow with the length, which is what a GPU wants.
 
     Args:
         query: (batch, num_heads, length, head_dim).

@@ -1,4 +1,4 @@
-"""Time and peak memory of attention, forward and backward, by length: four ways to compute it.
+"""Time and peak memory of attention, forward and backward, by length.
 
     python benchmarks/attention_memory.py --threads 2
 
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from attention_lib.attention import fused_attention, scaled_dot_product_attention
 from attention_lib.efficient import sliding_window_attention, tiled_attention
+from attention_lib.masks import causal_mask
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "experiments"))
 from provenance import ROOT, provenance
@@ -37,8 +38,20 @@ ATTENTIONS: dict[str, Attention] = {
     "written out": lambda q, k, v: scaled_dot_product_attention(q, k, v)[0],
     "tiled": tiled_attention,
     "fused": fused_attention,
-    f"sliding window, {WINDOW}": lambda q, k, v: sliding_window_attention(q, k, v, WINDOW),
+    "written out, causal": lambda q, k, v: scaled_dot_product_attention(
+        q, k, v, causal_mask(q.shape[-2], device=q.device)
+    )[0],
+    "tiled, causal": lambda q, k, v: tiled_attention(q, k, v, causal=True),
+    "fused, causal": lambda q, k, v: fused_attention(q, k, v, causal=True),
+    f"window of {WINDOW}, causal": lambda q, k, v: sliding_window_attention(
+        q, k, v, WINDOW, causal=True
+    ),
 }
+
+
+def zero_of(name: str) -> str:
+    """Name the written-out form that a contestant is compared with."""
+    return "written out, causal" if name.endswith("causal") else "written out"
 
 
 def step(attention: Attention, length: int) -> Callable[[], None]:
@@ -87,12 +100,12 @@ def seconds(names: list[str], length: int, rounds: int, threads: int) -> dict[st
 
 
 def fits(name: str, length: int) -> bool:
-    """Whether the written-out form's four matrices of weights leave half the memory free."""
+    """Whether the written-out form's five matrices of weights leave half the memory free."""
     if DEVICE == "cuda":
         free = torch.cuda.mem_get_info()[0]
     else:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return name != "written out" or 4 * 4 * BATCH * HEADS * length**2 < free / 2
+    return name != zero_of(name) or 5 * 4 * BATCH * HEADS * length**2 < free / 2
 
 
 def measure(length: int, rounds: int, threads: int) -> list[dict[str, Any]]:
@@ -110,10 +123,11 @@ def measure(length: int, rounds: int, threads: int) -> list[dict[str, Any]]:
             "milliseconds": round(1e3 * statistics.median(times[name]), 3),
             "megabytes": round(peaks[name] / 1e6, 3),
         }
-        if "written out" in names:
-            pairs = zip(times["written out"], times[name], strict=True)
+        zero = zero_of(name)
+        if zero in names:
+            pairs = zip(times[zero], times[name], strict=True)
             row["times_faster"] = round(statistics.median(a / b for a, b in pairs), 3)
-            row["times_smaller"] = round(peaks["written out"] / max(peaks[name], 1), 3)
+            row["times_smaller"] = round(peaks[zero] / max(peaks[name], 1), 3)
         rows.append(row)
     return rows
 

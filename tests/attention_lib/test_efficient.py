@@ -300,27 +300,38 @@ def test_tiled_attention_keeps_its_inputs_its_output_and_one_number_a_row():
     assert saved_bytes(tiled_attention, 64) == 2 * 64 * 4 * (3 + 3 + 5 + 5 + 1)
 
 
-def products(length, **band):
-    """How many operators one forward and backward pass by tiles of 16 takes."""
+def calls(attention, length, kind=""):
+    """How many operators with ``kind`` in their names one forward and backward pass calls."""
 
     class Counter(TorchDispatchMode):
         count = 0
 
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            self.count += "bmm" in str(func)
+            self.count += kind in str(func)
             return func(*args, **(kwargs or {}))
 
     tensors = random_tensors(1, 1, length, length, 3, 5)
     with Counter() as counter:
-        tiled_attention(*tensors, **band, block_q=16, block_k=16).sum().backward()
+        attention(*tensors).sum().backward()
     return counter.count
 
 
-def test_tiles_forbidden_altogether_are_skipped():
+@pytest.mark.parametrize(
+    ("band", "tiles"), [({}, 8 * 8), ({"causal": True}, 8 * 9 // 2), ({"window": 16}, 8 * 3 - 2)]
+)
+def test_tiles_forbidden_altogether_are_skipped(band, tiles):
+    def attention(*tensors):
+        return tiled_attention(*tensors, **band, block_q=16, block_k=16)
+
     # Seven products a tile: two forward, five backward.
-    assert products(128) == 7 * 8 * 8
-    assert products(128, causal=True) == 7 * (8 * 9) // 2
-    assert products(512, window=16) <= 7 * 3.1 * (512 // 16)
+    assert calls(attention, 128, "bmm") == 7 * tiles
+
+
+def test_sliding_window_attention_calls_no_more_operators_for_a_longer_sequence():
+    def attention(*tensors):
+        return sliding_window_attention(*tensors, 5)
+
+    assert calls(attention, 64) == calls(attention, 1024)
 
 
 # sliding window
