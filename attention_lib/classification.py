@@ -224,8 +224,15 @@ class HAN(nn.Module):
             padding.
 
         Raises:
-            ValueError: if padding stands before a real word or sentence, or a document is empty.
+            ValueError: if the shapes do not fit, padding stands before a real word or sentence, or
+                a document is empty.
         """
+        if words.shape != word_mask.shape or words.shape[:-1] != sentence_mask.shape:
+            raise ValueError(
+                f"words are {tuple(words.shape)}, word_mask {tuple(word_mask.shape)}, "
+                f"sentence_mask {tuple(sentence_mask.shape)}; wanted (batch, sentences, words) "
+                "twice and (batch, sentences)"
+            )
         real = sentence_mask & word_mask.any(-1)
         inputs, mask = self.dropout(self.embedding(words))[real], word_mask[real]
         hidden = _read(self.word_rnn, self._convolve(inputs, mask), mask)

@@ -94,9 +94,9 @@ RECIPES = {
         "reviews", steps=1200, training=4000, shown=4,
         lengths=((3, 5), (6, 8), (9, 16), (17, 32)),
     ),
-    "sst2": Recipe("sst2", steps=1000, min_count=2, dropout=0.5, learning_rate=2e-3),
+    "sst2": Recipe("sst2", steps=1000, min_count=2, dropout=0.3, learning_rate=6e-3),
     "waimai": Recipe(
-        "waimai", steps=1000, min_count=2, dropout=0.5, learning_rate=2e-3, held_out=1200
+        "waimai", steps=1000, min_count=2, dropout=0.3, learning_rate=6e-3, held_out=1200
     ),
 }  # fmt: skip
 

@@ -331,3 +331,12 @@ def test_masks_with_gaps_are_refused(spoil):
         sentence_mask[0, slice(1) if spoil == "gap between sentences" else slice(None)] = False
     with pytest.raises(ValueError, match="padding only behind real words and sentences"):
         model(words, word_mask, sentence_mask)
+
+
+def test_masks_of_other_shapes_are_refused():
+    model = build("HAN attention")
+    words, word_mask, sentence_mask = batch_for(model).inputs
+    with pytest.raises(ValueError, match=r"wanted \(batch, sentences, words\) twice and"):
+        model(words, word_mask[..., :-1], sentence_mask)
+    with pytest.raises(ValueError, match=r"sentence_mask \(7, 1\)"):
+        model(words, word_mask, sentence_mask[:, :1])
