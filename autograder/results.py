@@ -23,7 +23,7 @@ class ExerciseResult:
     """The verdict on one exercise of one submission.
 
     ``status`` is a verdict's ("correct", "partial", "wrong", "not attempted", "error") or
-    "not run"; ``checks`` holds each check's name, passed, weight and message.
+    "not run"; ``checks`` holds each check's name, passed, weight, message and judged.
     """
 
     exercise: str

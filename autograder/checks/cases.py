@@ -12,7 +12,8 @@ from autograder.checks import wire
 from autograder.checks.wire import WireError
 
 _TEXT = 2_000
-_ANSWER_FIELDS = ("value", "error", "where", "grads", "changed", "skipped")
+_NAME = 100
+_ANSWER_FIELDS = ("value", "error", "where", "inside", "grads", "changed", "skipped")
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Case:
     """The arguments of one call.
 
     ``grad`` also brings back the gradient of every floating tensor argument; ``cuda`` runs the
-    case on a GPU and skips it where there is none.
+    case on a GPU. Where there is none, a dry run without numbers still finds mixed devices.
     """
 
     args: tuple[Any, ...]
@@ -34,8 +35,9 @@ class Case:
 class Answer:
     """What one call gave, as plain data.
 
-    ``error`` reads "TypeError: …" and ``where`` names the student's line; ``changed`` says that
-    an argument was modified in place, ``skipped`` that a CUDA case met no GPU.
+    ``error`` reads "TypeError: …", ``where`` names the student's line, and ``inside`` another
+    function of theirs if it arose in there; ``changed`` says that an argument was modified in
+    place, ``skipped`` that a CUDA case met no GPU and nothing could be told without one.
     """
 
     value: Any = None
@@ -43,6 +45,7 @@ class Answer:
     grads: tuple[Tensor | None, ...] | None = None
     changed: bool = False
     where: str = ""
+    inside: str = ""
     skipped: bool = False
 
 
@@ -129,7 +132,7 @@ def _answer(form: Any) -> Answer:
             raise WireError(f"an answer whose {name!r} is no bool")
     if form["error"] is not None and type(form["error"]) is not str:
         raise WireError("an answer whose error is no text")
-    if type(form["where"]) is not str:
+    if type(form["where"]) is not str or type(form["inside"]) is not str:
         raise WireError("an answer whose place is no text")
     grads = form["grads"]
     if grads is not None and not (
@@ -137,7 +140,8 @@ def _answer(form: Any) -> Answer:
     ):
         raise WireError("an answer whose gradients are no tensors")
     error = form["error"] and form["error"][:_TEXT]
-    return Answer(**{**form, "error": error, "where": form["where"][:_TEXT]})
+    where, inside = form["where"][:_TEXT], form["inside"][:_NAME]
+    return Answer(**{**form, "error": error, "where": where, "inside": inside})
 
 
 def upcast(case: Case) -> Case:

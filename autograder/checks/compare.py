@@ -17,6 +17,7 @@ TOLERANCE = {
     torch.bfloat16: 6e-2,
 }
 
+_WIDEST = 20
 _ORDER = ("first", "second", "third", "fourth", "fifth")
 
 
@@ -114,9 +115,24 @@ def difference(value: Any, wanted: Any, allowed: float) -> str | None:
     off = ~(gap <= allowed * _scale(want)) & (got != want)
     if not bool(off.any()):
         return None
+    if type(wanted) is Tensor and wanted.dtype == torch.bool and wanted.dim():
+        return f"{int(off.sum())} of {off.numel()} cells differ{_one_row(value, wanted, off)}"
     finite = gap[torch.isfinite(gap)]
     largest = float(finite.max()) if finite.numel() else float("inf")
     return f"{int(off.sum())} of {off.numel()} values differ, by up to {largest:.2g}"
+
+
+def _one_row(value: Tensor, wanted: Tensor, off: Tensor) -> str:
+    """The first wrong row of a mask beside the wanted one: a size would say nothing of bits."""
+    row = int(off.nonzero()[0]) // wanted.shape[-1]
+    place = [int(i) for i in np.unravel_index(row, wanted.shape[:-1])]
+    got, want = (_bits(t.reshape(-1, wanted.shape[-1])[row]) for t in (value, wanted))
+    return f": {f'row {place}' if place else 'it'} is {got}; wanted {want}"
+
+
+def _bits(row: Tensor) -> str:
+    shown = [f"{float(cell):.3g}" for cell in row[:_WIDEST]]
+    return " ".join(shown) + (" …" if row.numel() > _WIDEST else "")
 
 
 def _scale(values: Tensor) -> float:
@@ -146,6 +162,17 @@ def same_value(case: Case, one: Answer, other: Answer) -> bool:
     if one.error is not None or other.error is not None:
         return False
     return _same_numbers(one.value, other.value, tolerance(case))
+
+
+def same_but_for_nan(case: Case, one: Answer, other: Answer) -> bool:
+    """Whether two answers hold the same numbers where neither is NaN, which is mostly so."""
+    if one.error or other.error or misfit(one.value, other.value) or misfit(other.value, one.value):
+        return False
+    a, b = numbers(one.value), numbers(other.value)
+    known = ~(a.isnan() | b.isnan())
+    if 2 * int(known.sum()) < known.numel():
+        return False
+    return _same_numbers(a[known], b[known], tolerance(case))
 
 
 def _same_numbers(one: Any, other: Any, allowed: float) -> bool:

@@ -9,7 +9,7 @@ import io
 import linecache
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,9 @@ MIME = "application/vnd.attention-course.answers+json"
 _MAX_NUMBERS = 20_000
 _MAX_ITEMS = 20
 _MAX_TEXT = 500
+_MAX_LINE = 200
+# What torch says when a CPU tensor and one without numbers meet.
+_MIXED = "is not on the expected device"
 _SENDABLE = frozenset(DTYPES.values())
 
 
@@ -77,7 +80,7 @@ def publish_answers(namespace: Mapping[str, Any], request: str) -> None:
 
 def _answer(function: Callable[..., Any], case: Case) -> Answer:
     if case.cuda and not torch.cuda.is_available():
-        return Answer(skipped=True)
+        return _dry_run(function, case)
     device = "cuda" if case.cuda else "cpu"
     args, kwargs = _fresh((case.args, dict(case.kwargs)), device, case.grad)
     leaves = floating_tensors(Case(args, kwargs))
@@ -93,7 +96,34 @@ def _answer(function: Callable[..., Any], case: Case) -> Answer:
     except KeyboardInterrupt:
         raise
     except BaseException as problem:
-        return Answer(error=_told(problem), where=_place(problem.__traceback__, function))
+        where, inside = _place(problem.__traceback__, function)
+        return Answer(error=_told(problem), where=where, inside=inside)
+
+
+def _dry_run(function: Callable[..., Any], case: Case) -> Answer:
+    """Whether a function mixes devices, told without a GPU.
+
+    Meta tensors have a shape and a device, but no numbers: what fails for the lack of those
+    tells nothing.
+    """
+    args, kwargs = _fresh((case.args, dict(case.kwargs)), "meta", False)
+    try:
+        with _quiet():
+            devices = {tensor.device.type for tensor in tensors_in(function(*args, **kwargs))}
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:
+        if _MIXED not in _told(problem):
+            return Answer(skipped=True)
+        where, inside = _place(problem.__traceback__, function)
+        return Answer(
+            error="RuntimeError: a tensor made on the CPU meets one on the device of the inputs",
+            where=where,
+            inside=inside,
+        )
+    if "cpu" in devices:
+        return Answer(error="returned a tensor on cpu, but the inputs are on another device")
+    return Answer(skipped=True)
 
 
 @contextlib.contextmanager
@@ -212,14 +242,31 @@ def _told(problem: BaseException) -> str:
     return f"{name}: {message}" if message else name
 
 
-def _place(trace: TracebackType | None, function: Any) -> str:
-    """The innermost line of the student's own code that an exception passed through."""
+def _place(trace: TracebackType | None, function: Any) -> tuple[str, str]:
+    """Where in the student's own code an exception arose: first in the function that was called.
+
+    The second is the name of another function of theirs that raised it, or "".
+    """
     home = getattr(getattr(function, "__code__", None), "co_filename", None)
-    place = ""
+    places = []
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
         if name == home or "ipykernel_" in name or name.startswith("<ipython"):
-            line = linecache.getline(name, trace.tb_lineno).strip()[:_MAX_TEXT]
-            place = f"line {trace.tb_lineno}" + (f": {line}" if line else "")
+            places.append((trace.tb_frame, trace.tb_lineno))
         trace = trace.tb_next
-    return place
+    if not places:
+        return "", ""
+    # A comprehension's frame is no function that the student would know by name.
+    named = [place for place in places[1:] if not place[0].f_code.co_name.startswith("<")]
+    (outer, line), (inner, inner_line) = places[0], [*places[:1], *named][-1]
+    inside = inner.f_code.co_name
+    if outer.f_code is inner.f_code:
+        return f"line {inner_line} of {inside}{_code(inner, inner_line)}", ""
+    called = f"line {line} of {outer.f_code.co_name}{_code(outer, line)}"
+    return f"{called}, inside {inside} at line {inner_line}{_code(inner, inner_line)}", inside
+
+
+def _code(frame: FrameType, number: int) -> str:
+    """The text of a line, after a colon."""
+    line = linecache.getline(frame.f_code.co_filename, number).strip()[:_MAX_LINE]
+    return f": {line}" if line else ""

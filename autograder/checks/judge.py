@@ -4,8 +4,11 @@ Pure and deterministic. Answers are plain data of unknown origin: their number a
 checked, and no method of theirs is called before.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,10 +16,10 @@ from torch import Tensor
 
 from autograder.checks import display
 from autograder.checks.cases import Answer, Case, upcast
-from autograder.checks.compare import at, misfit, same_answer, same_value
+from autograder.checks.compare import at, misfit, same_answer, same_but_for_nan, same_value
 from autograder.checks.drive import drive
 from autograder.checks.forbidden import forbidden_calls
-from autograder.checks.spec import Check, Exercise, Misconception
+from autograder.checks.spec import Exercise, Misconception, Unclear
 
 # The least share of the points that a mistake with a name leaves. Which checks pass by luck depends
 # on the numbers drawn; two students with the same slip must not get different marks for it.
@@ -25,12 +28,16 @@ NAMED_MISTAKE = 0.5
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check's outcome; ``weight`` is what it is worth in points."""
+    """One check's outcome; ``weight`` is what it is worth in points.
+
+    One that did not pass may not have been ``judged`` either: wrong values hide whether it holds.
+    """
 
     name: str
     passed: bool
     weight: float
     message: str
+    judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,16 +80,14 @@ def judge(
     problem = _malformed(cases, answers)
     if problem:
         return _nothing(exercise, "error", problem)
-    if all(_is_stub(a) for row in answers for a in row if not a.skipped):
-        return _nothing(exercise, "not attempted", "Not attempted yet: the stub is still there.")
+    told = [answer for row in answers for answer in row if not answer.skipped]
+    if all(_is_stub(answer) for answer in told):
+        return _stubbed(exercise, told)
     used = forbidden_calls(source, exercise.forbidden, exercise.name) if source else []
     if used:
         return _nothing(exercise, "wrong", _forbidden_message(used))
     expected = [_expect(exercise, row) for row in cases]
-    results = tuple(
-        _result(*one)
-        for one in zip(exercise.checks, _worths(exercise), cases, answers, expected, strict=True)
-    )
+    results = _results(exercise, cases, answers, expected)
     return _verdict(exercise, cases, answers, expected, results)
 
 
@@ -103,7 +108,7 @@ def _verdict(
     found = diagnose(exercise, cases, answers, expected, [r.passed for r in results])
     if found:
         points = max(points, round(NAMED_MISTAKE * exercise.points, 2))
-    crashed = any(answer.error for answer in answers[0])
+    crashed = all(answer.error for answer in answers[0] if not answer.skipped)
     status = "partial" if points else "error" if crashed else "wrong"
     message = (
         found.hint if found else f"First failing check: {failed[0].name}: {failed[0].message}."
@@ -114,7 +119,7 @@ def _verdict(
 def _nothing(exercise: Exercise, status: str, message: str) -> Verdict:
     """A verdict without points."""
     results = tuple(
-        CheckResult(check.name, False, worth, "")
+        CheckResult(check.name, False, worth, "", judged=False)
         for check, worth in zip(exercise.checks, _worths(exercise), strict=True)
     )
     return Verdict(exercise.name, 0.0, float(exercise.points), status, results, None, message)
@@ -145,6 +150,7 @@ def _is_plain(answer: Answer, case: Case) -> bool:
         _plain_value(answer.value, 0)
         and (answer.error is None or type(answer.error) is str)
         and type(answer.where) is str
+        and type(answer.inside) is str
         and type(answer.changed) is bool
         and (answer.skipped is False or (answer.skipped is True and case.cuda))
         and (
@@ -164,7 +170,17 @@ def _plain_value(value: Any, depth: int) -> bool:
 
 
 def _is_stub(answer: Answer) -> bool:
-    return answer.error is not None and answer.error.split(":")[0] == "NotImplementedError"
+    """A stub raises without a word; torch's own NotImplementedError has a message."""
+    return answer.error == "NotImplementedError"
+
+
+def _stubbed(exercise: Exercise, answers: Sequence[Answer]) -> Verdict:
+    """The exercise is still a stub, or calls a function that is."""
+    called = next((a.inside for a in answers if a.inside not in ("", exercise.name)), None)
+    if called is None:
+        return _nothing(exercise, "not attempted", "Not attempted yet: the stub is still there.")
+    message = f"Your {exercise.name} calls {called}, which is still the stub: write that one first."
+    return _nothing(exercise, "wrong", message)
 
 
 def _forbidden_message(used: Sequence[str]) -> str:
@@ -185,19 +201,44 @@ def _expect(exercise: Exercise, cases: Sequence[Case]) -> list[Answer]:
     return answers
 
 
+def _results(
+    exercise: Exercise,
+    cases: Sequence[Sequence[Case]],
+    answers: Sequence[Sequence[Answer]],
+    expected: Sequence[Sequence[Answer]],
+) -> tuple[CheckResult, ...]:
+    """Each check's outcome; what an earlier failure explains is left unjudged, not blamed."""
+    results: list[CheckResult] = []
+    troubles: set[str] = set()
+    for check, worth, *rows in zip(
+        exercise.checks, _worths(exercise), cases, answers, expected, strict=True
+    ):
+        kept = [trio for trio in zip(*rows, strict=True) if not trio[1].skipped]
+        unfit = [(case, _unfit(given, wanted, check.parts)) for case, given, wanted in kept]
+        problem: str | Unclear | None = None
+        if found := next(((case, trouble) for case, trouble in unfit if trouble), None):
+            problem = at(*found)
+            # The same trouble with other sizes is told once.
+            kind = re.sub(r"\d+", "", found[1])
+            problem = Unclear(problem) if kind in troubles else problem
+            troubles.add(kind)
+        elif kept:
+            asked, given, wanted = (list(column) for column in zip(*kept, strict=True))
+            problem = check.holds(asked, [_as_tuple(answer) for answer in given], wanted)
+        results.append(_result(check.name, worth, problem, results))
+    return tuple(results)
+
+
 def _result(
-    check: Check,
-    worth: float,
-    cases: Sequence[Case],
-    answers: Sequence[Answer],
-    expected: Sequence[Answer],
+    name: str, worth: float, problem: str | Unclear | None, earlier: Sequence[CheckResult]
 ) -> CheckResult:
-    kept = [trio for trio in zip(cases, answers, expected, strict=True) if not trio[1].skipped]
-    problem = next((p for p in (_unfit(*trio, check.parts) for trio in kept) if p), None)
-    if problem is None and kept:
-        asked, given, wanted = (list(column) for column in zip(*kept, strict=True))
-        problem = check.holds(asked, [_as_tuple(answer) for answer in given], wanted)
-    return CheckResult(check.name, problem is None, worth, problem or "")
+    if isinstance(problem, Unclear):
+        lucky = problem.problem is None
+        clear = earlier[:1] if lucky else earlier
+        if not earlier or not all(result.passed for result in clear):
+            return CheckResult(name, False, worth, "", judged=False)
+        problem = problem.problem
+    return CheckResult(name, problem is None, worth, problem or "")
 
 
 def _as_tuple(answer: Answer) -> Answer:
@@ -205,15 +246,11 @@ def _as_tuple(answer: Answer) -> Answer:
     return replace(answer, value=tuple(answer.value)) if type(answer.value) is list else answer
 
 
-def _unfit(
-    case: Case, answer: Answer, expected: Answer, parts: tuple[int, ...] | None
-) -> str | None:
+def _unfit(answer: Answer, expected: Answer, parts: tuple[int, ...] | None) -> str | None:
     """An exception, or a value of the wrong kind or shape."""
     if answer.error:
-        place = f" at {answer.where}" if answer.where else ""
-        return at(case, f"{answer.error}{place}")
-    problem = misfit(answer.value, expected.value, parts=parts)
-    return at(case, problem) if problem else None
+        return f"{answer.error} at {answer.where}" if answer.where else answer.error
+    return misfit(answer.value, expected.value, parts=parts)
 
 
 def diagnose(
@@ -225,22 +262,53 @@ def diagnose(
 ) -> Misconception | None:
     """The misconception whose answers these are.
 
-    First one that agrees on every case; failing that, the only one whose numbers are those of
-    the first failing check and not the right ones, whatever else is wrong besides.
+    First one that agrees on every case; failing that, one whose numbers are those of the first
+    failing check and not the right ones, whatever else is wrong besides. Of several such, the one
+    that agrees on the most checks, if there is one.
     """
     for misconception in exercise.misconceptions:
-        if all(_agree(misconception, *rows) for rows in zip(cases, answers, strict=True)):
+        if _agrees(misconception, cases, answers):
             return misconception
     first = passed.index(False)
     row = cases[first], answers[first], expected[first]
     alike = [m for m in exercise.misconceptions if _same_numbers(m, *row)]
-    return alike[0] if len(alike) == 1 else None
+    if len(alike) < 2:
+        return alike[0] if alike else None
+    shared = [sum(map(partial(_same_row, m), cases, answers)) for m in alike]
+    return alike[shared.index(max(shared))] if shared.count(max(shared)) == 1 else None
 
 
-def _agree(misconception: Misconception, cases: Sequence[Case], answers: Sequence[Answer]) -> bool:
-    """Whether a misconception gives these answers; asked case by case, most disagree at once."""
+def _agrees(
+    misconception: Misconception,
+    cases: Sequence[Sequence[Case]],
+    answers: Sequence[Sequence[Answer]],
+) -> bool:
+    """Whether a misconception gives these answers; asked case by case, most disagree at once.
+
+    Where all that both give is errors, their kinds say little: the texts must be the same.
+    """
+    failed = same_texts = True
+    for case, answer in zip(chain(*cases), chain(*answers), strict=True):
+        # A GPU tells of devices, and no misconception is about those.
+        if case.cuda:
+            continue
+        misled = _misled(misconception, case)
+        if not same_answer(case, answer, misled):
+            return False
+        failed = failed and answer.error is not None
+        same_texts = same_texts and answer.error == misled.error
+    return same_texts or not failed
+
+
+def _same_row(
+    misconception: Misconception, cases: Sequence[Case], answers: Sequence[Answer]
+) -> bool:
+    """Whether a misconception gives the same numbers in each of a check's cases.
+
+    NaN counts for nothing: whoever makes some may well replace it, or not.
+    """
     return all(
-        answer.skipped or same_answer(case, answer, _misled(misconception, case))
+        case.cuda or same_but_for_nan(case, answer, _misled(misconception, case))
         for case, answer in zip(cases, answers, strict=True)
     )
 
@@ -252,15 +320,10 @@ def _same_numbers(
     expected: Sequence[Answer],
 ) -> bool:
     """Whether the values are the misconception's, and wrong in at least one case."""
-    wrong = False
-    for case, answer, right in zip(cases, answers, expected, strict=True):
-        if not answer.skipped:
-            if answer.error or not same_value(case, answer, _misled(misconception, case)):
-                return False
-            wrong = wrong or not same_value(case, answer, right)
-    return wrong
+    trios = zip(cases, answers, expected, strict=True)
+    wrong = any(not (case.cuda or same_value(case, one, right)) for case, one, right in trios)
+    return wrong and _same_row(misconception, cases, answers)
 
 
 def _misled(misconception: Misconception, case: Case) -> Answer:
-    # Misconceptions run where the grader does, never on a GPU.
-    return drive(misconception.function, [replace(case, cuda=False)])[0]
+    return drive(misconception.function, [case])[0]

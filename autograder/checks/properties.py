@@ -1,7 +1,8 @@
 """Properties that checks hold answers to, beyond equal values.
 
 No property can be had with a stub or a constant: where one alone could, ``resembling`` asks that
-the values follow the right ones, too.
+the values follow the right ones, too. And none is blamed for wrong values: where only right ones
+can show it, ``of_right_values`` leaves it open.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from autograder.checks.cases import Answer, Case, floating_tensors, tensors_in
 from autograder.checks.compare import at, difference, numbers, tolerance
-from autograder.checks.spec import Holds
+from autograder.checks.spec import Holds, Unclear
 
 Pick = Callable[[Any], Any]
 
@@ -29,9 +30,9 @@ def all_of(*properties: Holds) -> Holds:
 
     def holds(
         cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
-    ) -> str | None:
+    ) -> str | Unclear | None:
         complaints = (one(cases, answers, expected) for one in properties)
-        return next((complaint for complaint in complaints if complaint), None)
+        return next((complaint for complaint in complaints if complaint is not None), None)
 
     return holds
 
@@ -41,16 +42,28 @@ def resembling(*properties: Holds, pick: Pick = _whole) -> Holds:
 
     def follows(
         cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
-    ) -> str | None:
+    ) -> Unclear | None:
         got = torch.cat([numbers(pick(answer.value)) for answer in answers])
         want = torch.cat([numbers(pick(wanted.value)) for wanted in expected])
         # Whether an empty row is NaN is for another check to say.
         known = torch.isfinite(got)
         if int(known.sum()) < 2 or _correlation(got[known], want[known]) < _RESEMBLING:
-            return "the values are too far from the right ones for this to count"
+            return Unclear(None)
         return None
 
     return all_of(*properties, follows)
+
+
+def of_right_values(*properties: Holds, slack: float = 1.0) -> Holds:
+    """The properties, for values that equal the oracle's within ``slack`` tolerances."""
+
+    def right(
+        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+    ) -> Unclear | None:
+        problem = _unequal(cases, answers, expected, slack=slack)
+        return Unclear(problem) if problem else None
+
+    return all_of(right, *properties)
 
 
 def _correlation(a: Tensor, b: Tensor) -> float:
@@ -61,18 +74,22 @@ def _correlation(a: Tensor, b: Tensor) -> float:
 
 def equals(pick: Pick = _whole, slack: float = 1.0) -> Holds:
     """A part of each value equals the oracle's, within ``slack`` times the usual tolerance."""
+    return lambda cases, answers, expected: _unequal(cases, answers, expected, pick, slack)
 
-    def holds(
-        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
-    ) -> str | None:
-        for case, answer, wanted in zip(cases, answers, expected, strict=True):
-            allowed = slack * tolerance(case)
-            problem = difference(pick(answer.value), pick(wanted.value), allowed)
-            if problem:
-                return at(case, problem)
-        return None
 
-    return holds
+def _unequal(
+    cases: Sequence[Case],
+    answers: Sequence[Answer],
+    expected: Sequence[Answer],
+    pick: Pick = _whole,
+    slack: float = 1.0,
+) -> str | None:
+    for case, answer, wanted in zip(cases, answers, expected, strict=True):
+        allowed = slack * tolerance(case)
+        problem = difference(pick(answer.value), pick(wanted.value), allowed)
+        if problem:
+            return at(case, problem)
+    return None
 
 
 def rows_sum_like_oracle(pick: Pick = _whole) -> Holds:
@@ -109,11 +126,11 @@ def zero_where_oracle_is(pick: Pick = _whole) -> Holds:
             value = pick(answer.value)
             stray = (pick(wanted.value) == 0) & (value != 0)
             if bool(stray.any()):
-                return at(
-                    case,
-                    f"{int(stray.sum())} cells that must be exactly 0 are not, "
-                    f"e.g. one is {float(value[stray][0]):.3g}",
-                )
+                count = int(stray.sum())
+                if value.dtype == torch.bool:
+                    return at(case, f"{count} cells that must be False are True")
+                example = f"e.g. one is {float(value[stray][0]):.3g}"
+                return at(case, f"{count} cells that must be exactly 0 are not, {example}")
         return None
 
     return holds

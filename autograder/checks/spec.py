@@ -17,6 +17,7 @@ __all__ = [
     "Check",
     "Exercise",
     "Misconception",
+    "Unclear",
     "Unit",
     "UnknownName",
     "draw_cases",
@@ -24,7 +25,19 @@ __all__ = [
     "load_unit",
 ]
 
-Holds = Callable[[Sequence[Case], Sequence[Answer], Sequence[Answer]], str | None]
+
+@dataclass(frozen=True)
+class Unclear:
+    """What a property says where wrong values leave it unclear: whom it blames may be innocent.
+
+    ``problem`` is the complaint for a function whose earlier checks all passed; None says that the
+    property holds, but perhaps only by luck, which counts once the first check has passed.
+    """
+
+    problem: str | None
+
+
+Holds = Callable[[Sequence[Case], Sequence[Answer], Sequence[Answer]], str | Unclear | None]
 
 
 class UnknownName(ValueError):
@@ -37,8 +50,9 @@ class Check:
 
     ``name`` reads as the property, ``weight`` is its share of the points, ``cases`` draws the
     inputs. ``holds`` gets the cases, the student's answers and the oracle's, and says what is
-    wrong, or None; it sees only answers without an error whose shapes fit. Of a tuple only the
-    ``parts`` that it looks at must fit.
+    wrong, None, or that it is :class:`Unclear`; it sees only answers without an error whose shapes
+    fit. Of a tuple only the ``parts`` that it looks at must fit. The first check of an exercise is
+    the one on its values.
     """
 
     name: str

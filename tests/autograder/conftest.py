@@ -51,12 +51,19 @@ def verdict(name: str, share: float = 1.0, status: str = "correct", known=None) 
         misconception=known and known[0],
         misconception_title=known and known[1],
         checks=(
-            {"name": "equals the paper's formula", "passed": passed, "weight": 3, "message": ""},
+            {
+                "name": "equals the paper's formula",
+                "passed": passed,
+                "weight": 3,
+                "message": "",
+                "judged": True,
+            },
             {
                 "name": "masked cells are exactly 0",
                 "passed": share > 0,
                 "weight": 1,
                 "message": "" if share > 0 else "cell (0, 2, 3) is 0.25",
+                "judged": True,
             },
         ),
         seconds=0.1,

@@ -38,7 +38,8 @@ def test_a_verdict_follows_its_graded_cell_in_place_of_the_cells_output(page):
 def test_a_verdict_says_why_a_named_mistake_has_more_points_than_its_checks(class_of_14):
     student = next(r for r in class_of_14 if r.student == "amira.haddad")
     named = student.exercises[0]
-    passed = {"name": "masked cells are 0", "passed": True, "weight": 1.0, "message": ""}
+    passed = {"name": "masked cells are 0", "passed": True, "weight": 1.0, "message": "",
+              "judged": True}  # fmt: skip
 
     def shown(points: float) -> str:
         verdict = replace(named, points=points, checks=(passed,))

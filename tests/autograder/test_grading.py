@@ -50,6 +50,27 @@ def test_right_answers_earn_their_points_where_nbgrader_reads_them(grade, studen
     nbformat.validate(notebook)
 
 
+def test_a_stub_that_another_exercise_calls_is_named(grade, student_notebook, right):
+    calling = "def luong_step(y, a, state, memory, mask, p):\n    return concat_score(state)"
+    result, _ = grade(student_notebook(**right, luong_step=calling))
+    step = next(e for e in result.exercises if e.exercise == "luong_step")
+    assert (step.status, step.points) == ("wrong", 0)
+    assert step.message == (
+        "Your luong_step calls concat_score, which is still the stub: write that one first."
+    )
+    assert result.status == "graded"
+
+
+def test_an_exception_names_the_line_of_the_exercise_and_the_one_inside(
+    grade, student_notebook, right
+):
+    calling = "def luong_step(y, a, state, memory, mask, p):\n    return general_score(y, y, y)"
+    result, _ = grade(student_notebook(**right, luong_step=calling))
+    step = next(e for e in result.exercises if e.exercise == "luong_step")
+    lines = "at line 2 of luong_step: return general_score(y, y, y), inside general_score at line 2"
+    assert lines in step.message
+
+
 def test_an_empty_notebook_earns_nothing_and_is_no_problem(grade, released):
     result, notebook = grade(released)
     assert set(statuses(result).values()) == {"not attempted"}

@@ -1,30 +1,32 @@
 """Checks of the exercises on windows, the decoder's step and alignments."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from attention_lib.attention import attentional_vector, masked_softmax
+from attention_lib.local_attention import local_p_centre
 from attention_lib.scores import general_score
 from autograder.checks.cases import upcast
 from autograder.checks.compare import difference, numbers, tolerance
 from autograder.checks.properties import (
     Pick,
     agrees_with_first,
-    all_of,
     boolean,
     dtype_kept,
     equals,
     gradients_equal,
     inputs_unchanged,
     nonzero_like_oracle,
+    of_right_values,
     resembling,
     rows_sum_like_oracle,
     zero_where_oracle_is,
 )
-from autograder.checks.spec import Answer, Case, Check, Holds
+from autograder.checks.spec import Answer, Case, Check, Holds, Unclear
 from autograder.specs.luong.inputs import (
     HALVES,
     Rng,
@@ -43,20 +45,27 @@ def _window(steps: int, lengths: Sequence[int], padded: int, window: int, label:
 
 
 def _window_random(rng: Rng) -> list[Case]:
+    """Windows that reach neither past the end nor into padding: other checks are about those."""
     lengths = [int(n) for n in rng.integers(7, 12, size=3)]
     return [
         _window(5, [11], 11, 2),
-        _window(7, [7, 13, 10], 13, 3),
+        _window(7, [10, 13, 11], 13, 3),
         _window(5, lengths, 13, 2),
-        _window(5, [5, 7], 11, 1, "padding beyond every sentence"),
+        _window(5, [7, 9], 11, 1, "padding beyond every sentence"),
     ]
 
 
 def _padded_window(rng: Rng) -> list[Case]:
+    """Windows that reach into the padding, though no centre does."""
     return [
-        _window(3, [7, 5], 7, 2),
-        _window(3, [7, 5], 11, 2, "with four more positions of padding"),
+        _window(5, [7, 5], 7, 2),
+        _window(5, [7, 5], 11, 2, "with four more positions of padding"),
     ]
+
+
+def _window_kind(rng: Rng) -> list[Case]:
+    case = _window(3, [7, 5], 7, 1)
+    return [case, replace(case, label=f"on a GPU: {case.label}", cuda=True)]
 
 
 def _real_columns(value: Tensor, first: Tensor) -> Tensor:
@@ -89,8 +98,8 @@ LOCAL_M_MASK = (
           lambda rng: [_window(5, [5, 7], 7, 0), _window(3, [7], 7, 0)]),
     Check("padding is never seen and changes nothing", 1.5, _padded_window,
           resembling(zero_where_oracle_is(), agrees_with_first(_real_columns))),
-    Check("the mask is boolean", 0.5, lambda rng: [_window(3, [7, 5], 7, 1)],
-          all_of(equals(), boolean)),
+    Check("the mask is boolean, on the device of src_mask", 0.5, _window_kind,
+          resembling(boolean)),
     Check("one word, one step and an empty sentence are fine", 1, _window_edges),
     Check("inputs are left as they were", 0.5, _window_inputs, resembling(inputs_unchanged)),
 )  # fmt: skip
@@ -117,10 +126,15 @@ def _middle(rng: Rng) -> list[Case]:
 
 
 def _local_padded(rng: Rng) -> list[Case]:
-    case = local_p_case(rng, [7, 5], (3, 7, 5, 2), 2, "random")
-    hidden, scores, _, *rest = case.args
+    """Among the windows is one that would reach into the padding."""
+    while True:
+        case = local_p_case(rng, [7, 5], (3, 7, 5, 2), 2, "random")
+        hidden, scores, _, w_p, v_p, window = case.args
+        centre = local_p_centre(hidden, w_p, v_p, torch.tensor([7, 5]))
+        if bool((centre[1] + window >= 5).any()):
+            break
     longer = torch.cat([scores, 5 + normal(rng, 2, 3, 4)], -1)
-    args = (hidden, longer, lengths_mask([7, 5], 11), *rest)
+    args = (hidden, longer, lengths_mask([7, 5], 11), w_p, v_p, window)
     return [case, Case(args, label="with four more positions of padding")]
 
 
@@ -161,9 +175,9 @@ LOCAL_P_WEIGHTS = (
           resembling(zero_where_oracle_is(), agrees_with_first(_real_columns))),
     Check("one word, one step and an empty sentence are fine", 1, _local_edges),
     Check("gradients are finite and reach W_p and v_p", 1.5, _local_gradients,
-          all_of(equals(), gradients_equal)),
+          of_right_values(gradients_equal)),
     Check("dtype, device and inputs are kept", 1, _local_inputs,
-          all_of(equals(slack=2), dtype_kept, inputs_unchanged)),
+          of_right_values(dtype_kept, inputs_unchanged, slack=2)),
 )  # fmt: skip
 
 
@@ -199,7 +213,7 @@ def _right_or_following(pick: Pick, follow: Callable[[Case, Any], Tensor]) -> Ho
 
     def holds(
         cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
-    ) -> str | None:
+    ) -> str | Unclear | None:
         problem = equals(pick)(cases, answers, expected)
         if problem is None:
             return None
@@ -262,9 +276,9 @@ LUONG_STEP = (
     Check("gradients reach the inputs and every parameter", 2,
           lambda rng: [step_case(rng, [5, 3], (5, 7, 11, 3, 2), "random",
                                  dtype=torch.float64, grad=True)],
-          all_of(equals(), gradients_equal)),
+          of_right_values(gradients_equal)),
     Check("dtype, device and inputs are kept", 1, _step_dtypes,
-          all_of(equals(slack=2), dtype_kept, inputs_unchanged)),
+          of_right_values(dtype_kept, inputs_unchanged, slack=2)),
 )  # fmt: skip
 
 

@@ -139,16 +139,17 @@ def _vector_loops(context: Tensor, hidden: Tensor, weight: Tensor) -> Tensor:
 
 def _local_m_broadcast(steps: int, src_mask: Tensor, window: int) -> Tensor:
     last = src_mask.sum(1) - 1
-    t = torch.arange(steps).unsqueeze(0).expand(src_mask.size(0), -1)
+    device = src_mask.device
+    t = torch.arange(steps, device=device).unsqueeze(0).expand(src_mask.size(0), -1)
     centre = torch.min(t, last.unsqueeze(1))
-    s = torch.arange(src_mask.size(1)).view(1, 1, -1)
+    s = torch.arange(src_mask.size(1), device=device).view(1, 1, -1)
     inside = (s >= centre.unsqueeze(2) - window) & (s <= centre.unsqueeze(2) + window)
     return inside & src_mask.unsqueeze(1)
 
 
 def _local_m_loops(steps: int, src_mask: Tensor, window: int) -> Tensor:
     batch, positions = src_mask.shape
-    result = torch.zeros(batch, steps, positions, dtype=torch.bool)
+    result = torch.zeros(batch, steps, positions, dtype=torch.bool, device=src_mask.device)
     for b in range(batch):
         length = int(src_mask[b].sum())
         for t in range(steps):
@@ -159,7 +160,7 @@ def _local_m_loops(steps: int, src_mask: Tensor, window: int) -> Tensor:
 
 
 def _local_m_slices(steps: int, src_mask: Tensor, window: int) -> Tensor:
-    result = torch.zeros(len(src_mask), steps, src_mask.shape[1]).bool()
+    result = src_mask.new_zeros(len(src_mask), steps, src_mask.shape[1])
     for b, length in enumerate(src_mask.sum(1).tolist()):
         for t in range(steps):
             centre = max(min(t, length - 1), 0)
@@ -168,11 +169,11 @@ def _local_m_slices(steps: int, src_mask: Tensor, window: int) -> Tensor:
 
 
 def _local_m_numpy(steps: int, src_mask: Tensor, window: int) -> Tensor:
-    real = src_mask.numpy()
+    real = src_mask.cpu().numpy()
     centre = np.minimum(np.arange(steps)[None, :], real.sum(1)[:, None] - 1)
     s = np.arange(real.shape[1])
     near = np.abs(s[None, None, :] - centre[:, :, None]) <= window
-    return torch.from_numpy(near & real[:, None, :])
+    return torch.from_numpy(near & real[:, None, :]).to(src_mask.device)
 
 
 def _local_p_squares(

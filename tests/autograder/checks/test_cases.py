@@ -65,6 +65,7 @@ def broken(**changes):
         broken(skipped="no"),
         broken(error=7),
         broken(where=None),
+        broken(inside=7),
         broken(grads=[]),
         broken(grads={"tuple": [1]}),
         broken(points=14),
@@ -76,8 +77,11 @@ def test_anything_but_one_answer_a_case_is_refused(form):
 
 
 def test_long_error_texts_are_cut():
-    [[answer], _] = read(message([[Answer(error="x" * 10_000, where="y" * 10_000)], []]))
+    [[answer], _] = read(
+        message([[Answer(error="x" * 10_000, where="y" * 10_000, inside="z" * 10_000)], []])
+    )
     assert len(answer.error) == len(answer.where) == 2000
+    assert len(answer.inside) == 100
 
 
 def test_the_oracle_is_asked_in_float64():

@@ -6,13 +6,14 @@ from html.parser import HTMLParser
 import nbformat
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
 
 from attention_lib.scores import general_score as library_score
 from autograder.checks import check, verdict_on
 from autograder.checks.judge import CheckResult, Verdict
-from autograder.checks.spec import UnknownName
+from autograder.checks.spec import Misconception, UnknownName
 
 ADDRESS = "luong/general_score"
 
@@ -47,10 +48,11 @@ def test_stock_nbgrader_reads_the_points_as_partial_credit(function, points, cap
 def test_the_verdict_is_printed_outside_a_notebook(capsys):
     points = check(ADDRESS, scaled)
     out, err = capsys.readouterr()
-    assert type(points) is float
+    assert isinstance(points, float)
     assert out.startswith("general_score: partly right, 6 of 12 points\n")
     assert "✓" in out
     assert "✗" in out
+    assert "+ a mistake that has a name leaves half of the points  +4" in out
     assert "Hint: Your scores are the right ones divided by" in out
     assert err == ""
 
@@ -70,6 +72,13 @@ def test_a_notebook_gets_text_and_html_and_nothing_on_stderr(monkeypatch, capsys
     [bundle] = shown
     assert set(bundle) == {"text/plain", "text/html"}
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_points_are_a_result_that_a_notebook_shows_as_nothing(capsys):
+    formats = InteractiveShell.instance().display_formatter
+    formats.active_types = formats.format_types
+    data, _ = formats.format(check(ADDRESS, general_score))
+    assert data == {"text/plain": "12.0", "text/html": ""}
 
 
 def test_a_name_that_does_not_exist_lists_those_that_do():
@@ -168,17 +177,47 @@ def test_the_text_shows_each_check_with_its_points():
     )
 
 
-def test_a_flood_of_messages_is_cut_to_the_first_that_differ():
+def test_every_failing_check_says_why_but_nothing_is_said_twice():
     messages = ["boom", "boom", "bang", "crash", "clang"]
     checks = tuple(CheckResult(f"check {i}", False, 1, m) for i, m in enumerate(messages))
     verdict = Verdict("f", 0, 5, "error", checks, None, "check 0: boom.")
     for text in (str(verdict), verdict._repr_html_()):
-        assert [text.count(word) for word in ("boom", "bang", "crash", "clang")] == [1, 1, 1, 0]
+        assert [text.count(word) for word in ("boom", "bang", "crash", "clang")] == [1, 1, 1, 1]
+
+
+def test_a_check_that_was_not_judged_has_a_mark_of_its_own_and_it_is_explained():
+    checks = (
+        CheckResult("values", False, 2, "off"),
+        CheckResult("inputs", False, 1, "", judged=False),
+    )
+    verdict = Verdict("f", 0, 3, "wrong", checks, None, "values: off.")
+    assert str(verdict) == textwrap.dedent(
+        """\
+        f: not right yet, 0 of 3 points
+          ✗ values  0/2
+              off
+          – inputs  0/1
+
+        – not judged until the values are right"""
+    )
+    html = verdict._repr_html_()
+    assert "–\u00a0not\u00a0judged" in html
+    assert html.count("✗") == 1
+    assert "<p>– not judged until the values are right</p>" in html
+
+
+def test_points_for_a_mistake_with_a_name_stand_in_the_list_so_that_it_adds_up():
+    named = Misconception("n", "t", lambda x: x, "Why?")
+    checks = (CheckResult("one", True, 1, ""), CheckResult("two", False, 3, "off"))
+    lines = str(Verdict("f", 2, 4, "partial", checks, named, "Why?")).splitlines()
+    assert [line.split()[-1] for line in lines[1:5]] == ["1/1", "0/3", "off", "+1"]
+    assert "+1</td>" in Verdict("f", 2, 4, "partial", checks, named, "Why?")._repr_html_()
+    assert "leaves half" not in str(Verdict("f", 1, 4, "partial", checks, named, "Why?"))
 
 
 def test_a_verdict_without_details_says_why():
-    checks = (CheckResult("one", False, 1, ""),)
+    checks = (CheckResult("one", False, 1, "", judged=False),)
     for status in ("not attempted", "wrong"):
         verdict = Verdict("f", 0, 1, status, checks, None, "The reason.")
-        assert str(verdict).endswith("\nThe reason.")
+        assert str(verdict).endswith(" points\n\nThe reason.")
         assert "<p>The reason.</p>" in verdict._repr_html_()

@@ -1,3 +1,4 @@
+import re
 import sys
 import warnings
 
@@ -145,9 +146,60 @@ def test_prints_and_warnings_leave_no_trace(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_cuda_case_is_skipped_without_a_gpu():
-    assert drive(lambda x: x, [Case((torch.ones(1),), cuda=True)])[0].skipped
+def calls_another(x):
+    y = x + 1
+    return fails(y)
+
+
+def comprehends(x):
+    return [fails(row) for row in (x,)]
+
+
+def test_an_exception_in_another_function_names_both_lines_and_that_function():
+    for function in (calls_another, comprehends):
+        [result] = drive(function, [Case((torch.ones(2, 2),))])
+        name = function.__name__
+        assert re.match(rf"line \d+ of {name}: return .*, inside fails at line", result.where)
+        assert result.where.endswith(": return y @ torch.ones(3, 3)")
+        assert result.inside == "fails"
+    assert drive(fails, [Case((torch.ones(2, 2),))])[0].inside == ""
+
+
+def test_a_line_is_said_to_be_of_its_own_function():
+    where = drive(fails, [Case((torch.ones(2, 2),))])[0].where
+    number = fails.__code__.co_firstlineno + 2
+    assert where == f"line {number} of fails: return y @ torch.ones(3, 3)"
+
+
+without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+
+
+@without_gpu
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x,
+        lambda x: x + torch.arange(2, device=x.device),
+        lambda x: torch.tensor(x.tolist()),
+        lambda x: x.nonzero(),
+        lambda x: x.cpu().numpy() and x,
+        lambda x: 1.0,
+    ],
+)
+def test_without_a_gpu_a_cuda_case_tells_nothing_about_numbers(function):
+    assert drive(function, [Case((torch.ones(2),), cuda=True)])[0].skipped
+
+
+@without_gpu
+def test_without_a_gpu_tensors_made_on_the_cpu_are_still_found():
+    def mixed(x):
+        return x + torch.arange(2)
+
+    case = Case((torch.ones(2),), cuda=True)
+    mixing, returning = (drive(f, [case])[0] for f in (mixed, lambda x: torch.ones(2)))
+    assert "made on the CPU meets one on the device of the inputs" in mixing.error
+    assert mixing.where.endswith("of mixed: return x + torch.arange(2)")
+    assert returning.error.startswith("returned a tensor on cpu")
 
 
 @pytest.mark.gpu

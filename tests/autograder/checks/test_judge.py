@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,12 @@ from autograder.checks.cases import Answer, Case
 from autograder.checks.compare import difference, misfit
 from autograder.checks.drive import drive
 from autograder.checks.judge import judge
-from autograder.checks.properties import dtype_kept, inputs_unchanged, resembling
+from autograder.checks.properties import (
+    dtype_kept,
+    inputs_unchanged,
+    of_right_values,
+    resembling,
+)
 from autograder.checks.spec import (
     Check,
     Exercise,
@@ -121,6 +127,108 @@ def test_a_stub_is_not_attempted():
     assert (result.points, result.status) == (0, "not attempted")
 
 
+def test_a_stub_that_is_called_is_named_and_is_not_ones_own():
+    def tripled(x):
+        raise NotImplementedError()
+
+    result = verdict(lambda x: tripled(x) - x)
+    assert (result.points, result.status) == (0, "wrong")
+    wanted = "Your doubled calls tripled, which is still the stub: write that one first."
+    assert result.message == wanted
+    assert str(result) == f"doubled: not right yet, 0 of 10 points\n\n{wanted}"
+
+
+def test_an_operation_that_torch_does_not_implement_is_no_stub():
+    def unfinished(x):
+        raise NotImplementedError('"softmax" not implemented for Bool')
+
+    result = verdict(unfinished)
+    assert result.status == "error"
+    assert "not implemented for Bool" in result.message
+
+
+def test_what_wrong_values_hide_is_not_judged():
+    result = verdict(lambda x: -x)
+    assert [(c.passed, c.judged) for c in result.checks] == [(0, 1), (0, 0), (0, 0)]
+
+
+def test_luck_counts_once_the_values_are_right():
+    """An input left alone is left alone, even where values go wrong in some later case."""
+
+    def wrong_for_two(x):
+        return -2 * x if x.shape == (2,) else 2 * x
+
+    cases = draw_cases(DOUBLING, 0)
+    cases[2] = [Case((torch.arange(2.0),))]
+    answers = [drive(wrong_for_two, row) for row in cases]
+    assert judge(DOUBLING, cases, answers).points == 10
+
+
+def test_a_property_of_right_values_fails_by_itself_and_not_after_others():
+    def exercise(*properties):
+        checks = (Check("values", 1, draw), Check("half", 1, draw_half, of_right_values()))
+        return Exercise("doubled", "", 2, lambda x: 2 * x, checks)
+
+    def checks(function):
+        doubled = exercise()
+        cases = draw_cases(doubled, 0)
+        return judge(doubled, cases, [drive(function, row) for row in cases]).checks
+
+    only_half = checks(lambda x: 3 * x if x.dtype == torch.float16 else 2 * x)
+    assert (only_half[1].passed, only_half[1].judged) == (False, True)
+    assert "values differ" in only_half[1].message
+    everywhere = checks(lambda x: 3 * x)
+    assert (everywhere[1].passed, everywhere[1].judged) == (False, False)
+
+
+def test_the_same_trouble_is_told_once_and_leaves_the_rest_unjudged():
+    for function in (lambda x: [2 * x], lambda x: x.no_such_thing):
+        result = verdict(function)
+        assert [c.judged for c in result.checks] == [True, False, False]
+
+
+def test_what_ran_in_part_is_not_said_to_have_been_impossible_to_run():
+    cases = draw_cases(DOUBLING, 0)
+    cases[0] = [Case((torch.ones(2, 3),)), Case((torch.ones(2),))]
+    answers = [drive(lambda x: (2 * x).mT, row) for row in cases]
+    assert judge(DOUBLING, cases, answers).status == "wrong"
+
+
+def test_a_misconception_that_always_fails_is_known_by_its_very_words():
+    def added(x):
+        return x + torch.ones(7)
+
+    bank = (Misconception("added", "added", added, "What are you adding?"),)
+    exercise = replace(DOUBLING, misconceptions=bank)
+
+    def found(function):
+        return judge(exercise, CASES, [drive(function, r) for r in CASES]).misconception
+
+    assert found(lambda x: torch.ones(7) * x) is None  # another order, other words
+    assert found(lambda x: x * torch.ones(7)) is bank[0]
+    assert found(lambda x: x @ torch.ones(7, 3)) is None
+
+
+def test_of_several_alike_the_one_that_agrees_on_more_checks_is_found():
+    def twin(x):
+        return 3 * x if x.dtype == torch.float64 else 5 * x
+
+    tripled = DOUBLING.misconceptions[0]
+    rival = Misconception("twin", "twin", twin, "?")
+    exercise = replace(DOUBLING, misconceptions=(rival, tripled))
+    answers = [drive(lambda x: (3 * x).to(torch.float64), row) for row in CASES]
+    assert judge(exercise, CASES, answers).misconception is tripled
+
+
+def test_one_wrong_row_of_a_mask_stands_beside_the_wanted_one():
+    wanted = torch.tensor([[[True, False], [True, True]]])
+    got = torch.tensor([[[True, False], [False, True]]])
+    assert difference(got, wanted, 0) == "1 of 4 cells differ: row [0, 1] is 0 1; wanted 1 1"
+    assert difference(got[0, 1], wanted[0, 1], 0) == "1 of 2 cells differ: it is 0 1; wanted 1 1"
+    wide = torch.zeros(1, 30, dtype=torch.bool)
+    assert difference(~wide, wide, 0).endswith("0 0 0 …")
+
+
 def test_a_forbidden_call_costs_everything_and_is_named():
     source = "import torch as t\ndef doubled(x): return t.mul(x, 2)"
     result = verdict(lambda x: 2 * x, source=source)
@@ -161,6 +269,7 @@ class Hostile:
         lambda rows: [[Answer([Hostile()])], *rows[1:]],
         lambda rows: [[Answer(torch.nn.Parameter(torch.ones(2, 3)))], *rows[1:]],
         lambda rows: [[Answer(1, error=Hostile())], *rows[1:]],
+        lambda rows: [[Answer(1, inside=Hostile())], *rows[1:]],
         lambda rows: [[Answer(1, grads=(Hostile(),))], *rows[1:]],
         lambda rows: [[Answer(1, grads=[None])], *rows[1:]],
         lambda rows: [[Answer(1, changed="no")], *rows[1:]],

@@ -87,6 +87,26 @@ def _transposed(context: Tensor, hidden: Tensor, weight: Tensor) -> Tensor:
 
 
 @ATTENTIONAL_VECTOR.add(
+    "context and hidden state added, not joined (exception)",
+    "Your code adds context and hidden state, number by number, which their sizes do not allow. "
+    "In the formula [c; h] puts one below the other: how many numbers does that have, and how "
+    "many columns has W_c?",
+)
+def _added(context: Tensor, hidden: Tensor, weight: Tensor) -> Tensor:
+    return torch.tanh((context + hidden) @ weight.mT)
+
+
+@ATTENTIONAL_VECTOR.add(
+    "W_c on the left of the whole batch (exception)",
+    "The formula is about one column vector, and there W_c stands on the left. Your [c; h] is "
+    "(B, T, d_k + d_q): a batch of rows. On which side of a row must a matrix stand to read its "
+    "numbers, and which way round?",
+)
+def _weight_left(context: Tensor, hidden: Tensor, weight: Tensor) -> Tensor:
+    return torch.tanh(weight @ torch.cat([context, hidden], -1))
+
+
+@ATTENTIONAL_VECTOR.add(
     "squeeze() without a dim",
     "With one sentence, one step or one number an axis of your result disappears: squeeze() "
     "without a dim drops every axis of size 1. Which axis, if any, did you want gone?",
@@ -323,3 +343,41 @@ def _extra_axis(
 ) -> Step:
     vector, new, weights = _finish(_right_state(y, attentional, state, p), memory, mask, p)
     return vector, new, weights[:, None]
+
+
+_NO_STEP_AXIS = (
+    "With one sentence your step is right; with more, it is not: the scores are (B, 1, S) and the "
+    "mask is (B, S), so torch lines the sentences of the mask up with the axis of the steps. {} "
+    "Which axis does the mask lack, and where?"
+)
+
+
+def _weights_of_masks(new: Tensor, memory: Tensor, mask: Tensor, p: Params) -> Tensor:
+    """(B, B, S): every sentence's scores under every sentence's mask."""
+    return _softmax((new @ p["W_a"])[:, None] @ memory.mT, mask)
+
+
+@LUONG_STEP.add(
+    "the mask lacks the axis of the steps (exception)",
+    _NO_STEP_AXIS.format("The sizes then clash, there or further on."),
+)
+def _mask_without_step(
+    y: Tensor, attentional: Tensor, state: Tensor, memory: Tensor, mask: Tensor, p: Params
+) -> Step:
+    new = _right_state(y, attentional, state, p)
+    weights = _weights_of_masks(new, memory, mask, p)
+    joined = torch.cat([weights @ memory, new[:, None]], -1)
+    return torch.tanh(joined @ p["W_c"].mT)[:, 0], new, weights[:, 0]
+
+
+@LUONG_STEP.add(
+    "the mask lacks the axis of the steps: all sentences get the first one's",
+    _NO_STEP_AXIS.format("Taking the first step then leaves everyone with the first mask."),
+)
+def _first_mask(
+    y: Tensor, attentional: Tensor, state: Tensor, memory: Tensor, mask: Tensor, p: Params
+) -> Step:
+    new = _right_state(y, attentional, state, p)
+    weights = _weights_of_masks(new, memory, mask, p)[:, 0]
+    joined = torch.cat([_context(weights, memory), new], -1)
+    return torch.tanh(joined @ p["W_c"].mT), new, weights

@@ -35,6 +35,16 @@ def _transposed_w(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
 
 
 @GENERAL_SCORE.add(
+    "key and query have changed places",
+    "You start from the key: only with d_q = d_k does that run, and then it gives (B, S, T). The "
+    "first axis of W is d_q and the second d_k: which vector stands to the left of W in the "
+    "formula, and which to the right?",
+)
+def _changed_places(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
+    return key @ weight @ query.mT
+
+
+@GENERAL_SCORE.add(
     "W is ignored",
     "Your scores are plain dot products: right when W is the identity, and only then. Where does "
     "W stand between query and key?",

@@ -18,6 +18,16 @@ def _wrong_axis(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 @MASKED_SOFTMAX.add(
+    "softmax over the sentences of the batch",
+    "The weights of a cell add up to 1 over the sentences of the batch, so a batch of one gets all "
+    "ones: the softmax ran over the first axis, as it also does when it is not told which. Each "
+    "query shares out its attention among positions: which axis of (B, T, S) are those on?",
+)
+def _batch_axis(scores: Tensor, mask: Tensor) -> Tensor:
+    return scores.masked_fill(~mask, -torch.inf).softmax(0)
+
+
+@MASKED_SOFTMAX.add(
     "softmax over the whole matrix",
     "All the weights of a sentence together sum to 1, so each row sums to less. Every query has "
     "a distribution of its own: how many sums of 1 should there be?",
@@ -65,6 +75,17 @@ def _mask_after(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 @MASKED_SOFTMAX.add(
+    "masked after the softmax and divided by what is left",
+    "Most weights are right, but a row with nothing to attend to is NaN, and so is one whose "
+    "masked scores are far above the open ones: the softmax gave nearly everything to the masked "
+    "cells, and you divide by the 0 that is left. Can it be kept from ever seeing their scores?",
+)
+def _rescaled_after(scores: Tensor, mask: Tensor) -> Tensor:
+    weights = scores.softmax(-1) * mask
+    return weights / weights.sum(-1, keepdim=True)
+
+
+@MASKED_SOFTMAX.add(
     "NaN in a row with nothing to attend to",
     "All is well until a row has nothing to attend to: there your weights are NaN. If every score "
     "of a row is −∞, what is the sum of the exponentials that you divide by?",
@@ -104,6 +125,28 @@ def _finite_fill(scores: Tensor, mask: Tensor) -> Tensor:
 def _no_shift(scores: Tensor, mask: Tensor) -> Tensor:
     exponentials = scores.exp() * mask
     return exponentials / exponentials.sum(-1, keepdim=True)
+
+
+@MASKED_SOFTMAX.add(
+    "unshifted exponentials, with a small number added to their sum",
+    "The small number saves the empty rows, but not scores of ±10⁴: exp(10000) is infinite, and "
+    "beside exp(−10000) the small number is all there is. Adding a constant to a row's scores "
+    "leaves its weights as they are: which constant keeps the exponentials in range?",
+)
+def _no_shift_but_epsilon(scores: Tensor, mask: Tensor) -> Tensor:
+    exponentials = scores.exp() * mask
+    return exponentials / (exponentials.sum(-1, keepdim=True) + 1e-9)
+
+
+@MASKED_SOFTMAX.add(
+    "the largest score is looked for among the masked ones, too",
+    "All is well until masked scores lie far above the open ones: then the open weights vanish. "
+    "A softmax before the mask, or a shift by the largest score of all, measures the open scores "
+    "by one that nobody may see. Against which scores should they be measured?",
+)
+def _measured_by_masked(scores: Tensor, mask: Tensor) -> Tensor:
+    exponentials = (scores - scores.amax(-1, keepdim=True)).exp() * mask
+    return exponentials / (exponentials.sum(-1, keepdim=True) + 1e-9)
 
 
 @MASKED_SOFTMAX.add(

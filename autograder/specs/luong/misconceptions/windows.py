@@ -294,6 +294,73 @@ def _rounded(h: Tensor, scores: Tensor, mask: Tensor, w_p: Tensor, v_p: Tensor, 
 
 
 @LOCAL_P_WEIGHTS.add(
+    "the centre is cut to a whole number",
+    "Your centres are whole numbers, always rounded down. Such a centre stands still when the "
+    "hidden state moves a little, so W_p and v_p get no gradient: must p_t be a whole number for "
+    "|s − p_t| to make sense?",
+)
+def _cut(h: Tensor, scores: Tensor, mask: Tensor, w_p: Tensor, v_p: Tensor, d: int) -> Tensor:
+    return _around(_position(h, mask, w_p, v_p).floor(), scores, mask, d)
+
+
+@LOCAL_P_WEIGHTS.add(
+    "positions counted from 1",
+    "Your windows lie one position too far to the left: your first word stands at position 1. "
+    "The paper counts from 1: what is the first position here?",
+)
+def _from_one_too(
+    h: Tensor, scores: Tensor, mask: Tensor, w_p: Tensor, v_p: Tensor, d: int
+) -> Tensor:
+    return _around(_position(h, mask, w_p, v_p) - 1, scores, mask, d)
+
+
+@LOCAL_P_WEIGHTS.add(
+    "the exponent has no minus",
+    "Your weights grow with the distance from the centre, beyond 1 even: the bell stands upside "
+    "down. Is the exponent of a Gaussian positive or negative?",
+)
+def _no_minus(h: Tensor, scores: Tensor, mask: Tensor, w_p: Tensor, v_p: Tensor, d: int) -> Tensor:
+    offset = _offsets(_position(h, mask, w_p, v_p), mask)
+    allowed = (offset.abs() <= d) & mask[:, None]
+    return _align(scores, allowed) * torch.exp(offset**2 / (2 * (d / 2) ** 2))
+
+
+@LOCAL_P_WEIGHTS.add(
+    "divided by 2, then multiplied by σ²",
+    "Your Gaussian gets narrower when D grows. Python reads a / 2 * b from left to right, as "
+    "(a / 2) * b: on which side of the fraction line did your σ² end up?",
+)
+def _precedence(
+    h: Tensor, scores: Tensor, mask: Tensor, w_p: Tensor, v_p: Tensor, d: int
+) -> Tensor:
+    return _around(_position(h, mask, w_p, v_p), scores, mask, d, sigma=2 / d)
+
+
+@LOCAL_P_WEIGHTS.add(
+    "σ is rounded down: D // 2",
+    "Your weights are right for an even D; for an odd one the Gaussian is too narrow, and for "
+    "D = 1 it is 0 wide. Which of Python's two divisions leaves no remainder behind?",
+)
+def _whole_sigma(
+    h: Tensor, scores: Tensor, mask: Tensor, w_p: Tensor, v_p: Tensor, d: int
+) -> Tensor:
+    return _around(_position(h, mask, w_p, v_p), scores, mask, d, sigma=d // 2)
+
+
+@LOCAL_P_WEIGHTS.add(
+    "the Gaussian is multiplied into the scores",
+    "Your rows sum to 1: the Gaussian went in before the softmax and shrinks the scores. A score "
+    "near 0 is not a weight near 0. In the paper's equation, what does it multiply?",
+)
+def _bell_in_scores(
+    h: Tensor, scores: Tensor, mask: Tensor, w_p: Tensor, v_p: Tensor, d: int
+) -> Tensor:
+    offset = _offsets(_position(h, mask, w_p, v_p), mask)
+    allowed = (offset.abs() <= d) & mask[:, None]
+    return _align(scores * torch.exp(-2 * (offset / d) ** 2), allowed)
+
+
+@LOCAL_P_WEIGHTS.add(
     "no window: only the Gaussian",
     "Positions outside the window still get a little weight, and take their share of the softmax: "
     "the Gaussian only fades. Over which positions does the softmax run?",
