@@ -289,8 +289,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    print(f"torch {torch.__version__}, threads {args.threads}, cores {os.cpu_count()}, load before")
-    print(f"{os.getloadavg()[0]:.1f}; batch {BATCH}, d {SIZE}, vocabulary {VOCABULARY}\n")
+    print(f"torch {torch.__version__}, {args.threads} threads on {os.cpu_count()} cores")
+    print(
+        f"batch {BATCH}, d {SIZE}, vocabulary {VOCABULARY}; load before {os.getloadavg()[0]:.1f}\n"
+    )
     print("| model | sentences | | ms a step | × | × in CPU time |\n|---|---|---|---|---|---|")
     for name, options in (("Luong, general, fed back", LUONG), ("Bahdanau", BAHDANAU)):
         for data in ("25 words", "as Multi30k's"):
