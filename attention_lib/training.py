@@ -17,7 +17,15 @@ from attention_lib.checkpoint import History, Run
 from attention_lib.losses import Loss, sequence_loss, translation_loss
 from attention_lib.schedules import Schedule, warmup_cosine
 
-__all__ = ["History", "Loss", "fit", "mean_loss", "sequence_loss", "translation_loss"]
+__all__ = [
+    "History",
+    "Loss",
+    "accumulate_gradients",
+    "fit",
+    "mean_loss",
+    "sequence_loss",
+    "translation_loss",
+]
 
 LossFunction = Callable[[nn.Module, Any], Loss]
 
@@ -55,8 +63,8 @@ def fit(
             tenth of the steps up, then half a cosine down.
         accumulate: batches an update; their predictions weigh the same as those of one big batch.
         clip_norm: gradients are scaled down to this norm where they exceed it.
-        precision: of the forward pass; bfloat16 and float16 run under autocast, the latter with a
-            scaled loss.
+        precision: bfloat16 and float16 run the forward pass under autocast, the latter with a
+            scaled loss; float32 leaves the model in its own.
         averaged: torch's running average of the model's weights, updated after every step; the
             model gets these weights in the end.
         validate: maps the model to a figure that should fall, such as its loss on held-out pairs;
@@ -84,29 +92,31 @@ def fit(
     if checkpoint and Path(checkpoint).exists():
         run.resume(Path(checkpoint), stream)
     model.train()
-    bar = tqdm(total=steps, initial=run.step, disable=not progress, unit="step")
-    while run.step < steps and (patience is None or run.waited < patience):
-        started = time.perf_counter()
-        optimizer.zero_grad()
-        mean, count = _backward(run, _take(run, stream, accumulate, steps), loss, precision, device)
-        _check_finite(mean, run)
-        scaler.unscale_(optimizer)
-        nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-        scaler.step(optimizer)
-        scaler.update()
-        run.schedule.step()
-        if averaged is not None:
-            averaged.update_parameters(model)
-        run.history.add(mean, count, time.perf_counter() - started)
-        bar.set_postfix_str(f"loss {mean:.3f}, {run.history.speed():,.0f} tokens/s", refresh=False)
-        bar.update()
-        if run.step % every == 0 or run.step == steps:
-            if validate is not None:
-                run.judge(validate(run.product))
-                model.train()
-            if checkpoint:
-                run.save(Path(checkpoint))
-    bar.close()
+    with tqdm(total=steps, initial=run.step, disable=not progress, unit="step") as bar:
+        while run.step < steps and (patience is None or run.waited < patience):
+            started = time.perf_counter()
+            group = _take(run, stream, accumulate, steps)
+            mean, count = accumulate_gradients(
+                model, group, loss, precision=precision, scaler=scaler
+            )
+            _check_finite(mean, run)
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+            scaler.step(optimizer)
+            scaler.update()
+            run.schedule.step()
+            if averaged is not None:
+                averaged.update_parameters(model)
+            run.history.add(mean, count, time.perf_counter() - started)
+            shown = f"loss {mean:.3f}, {run.history.speed():,.0f} tokens/s"
+            bar.set_postfix_str(shown, refresh=False)
+            bar.update()
+            if run.step % every == 0 or run.step == steps:
+                if validate is not None:
+                    run.judge(validate(run.product))
+                    model.train()
+                if checkpoint:
+                    run.save(Path(checkpoint))
     run.finish()
     return run.history
 
@@ -120,27 +130,52 @@ def _take(run: Run, stream: Iterator[Any], number: int, steps: int) -> list[Any]
     return group
 
 
-def _backward(
-    run: Run, group: list[Any], loss: LossFunction, precision: torch.dtype, device: torch.device
+def accumulate_gradients(
+    model: nn.Module,
+    batches: Iterable[Any],
+    loss: LossFunction = translation_loss,
+    *,
+    precision: torch.dtype = torch.float32,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> tuple[float, int]:
-    """Leave the gradients of the mean over all predictions of the group; return it and N.
+    r"""Leave the gradient of the mean over the predictions of *all* batches together.
 
-    The sizes of later batches are not known yet when the first is differentiated, so all are
-    divided by the first one's and put right in the end: in float16 a sum would overflow.
+    .. math:: \nabla \frac{\sum_b L_b}{\sum_b N_b}
+              \ne \frac1B \sum_b \nabla \frac{L_b}{N_b}
+
+    A mean of the batches' means would let a token weigh more in a batch with few of them. The
+    sizes of later batches are not known yet when the first is differentiated, so all are divided
+    by the first one's N and put right in the end; in float16 the gradient of a sum would overflow.
+
+    Args:
+        model: whose parameters get the gradient, in place of the one they have.
+        batches: one after the other in memory.
+        loss: maps ``(model, batch)`` to a :class:`Loss`.
+        precision: of the forward pass, see :func:`fit`.
+        scaler: multiplies the gradient, for float16.
+
+    Returns:
+        the mean, and N.
+
+    Raises:
+        ValueError: if a batch has nothing to predict, or there is none.
     """
+    device = next(model.parameters()).device
+    model.zero_grad()
     parts: list[Loss] = []
-    for batch in group:
+    for batch in batches:
         with torch.autocast(device.type, precision, enabled=precision is not torch.float32):
-            part = loss(run.model, batch.to(device))
+            part = loss(model, batch.to(device))
         if part.count < 1:
-            raise ValueError(
-                f"a batch of step {run.step + 1} has nothing to predict; leave empty ones out"
-            )
+            raise ValueError("a batch has nothing to predict; leave empty ones out")
         parts.append(Loss(part.total.detach(), part.count))
-        run.scaler.scale(part.total / parts[0].count).backward()
+        mean = part.total / parts[0].count
+        (scaler.scale(mean) if scaler else mean).backward()
+    if not parts:
+        raise ValueError("no batches to take a gradient of")
     count = sum(part.count for part in parts)
     if len(parts) > 1:
-        for parameter in run.model.parameters():
+        for parameter in model.parameters():
             if parameter.grad is not None:
                 parameter.grad.mul_(parts[0].count / count)
     return float(sum(part.total for part in parts) / count), count

@@ -172,17 +172,40 @@ def _token_stream(
 ) -> Iterator[Batch]:
     while True:
         generator.shuffle(rows)
-        groups: list[list[_Row]] = [[]]
-        widest = 0
-        for row in sorted(rows, key=lambda row: (len(row[1]), len(row[0]))):
-            widest = max(widest, _width(row))
-            if widest * (len(groups[-1]) + 1) > max_tokens:
-                groups.append([])
-                widest = _width(row)
-            groups[-1].append(row)
+        by_length = sorted(rows, key=lambda row: (len(row[1]), len(row[0])))
+        groups = group_by_tokens([_width(row) for row in by_length], max_tokens)
         generator.shuffle(groups)
         for group in groups:
-            yield _pack(group, src_pad, tgt)
+            yield _pack([by_length[i] for i in group], src_pad, tgt)
+
+
+def group_by_tokens(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+    """Cut a row of sentences into groups that have at most ``max_tokens`` cells once padded.
+
+    Args:
+        lengths: of the sentences, in the order in which they are to be grouped; sort them first.
+        max_tokens: the most that a group's size times its longest sentence may be.
+
+    Returns:
+        the positions of each group's sentences; each group takes as many as it may.
+
+    Raises:
+        ValueError: if one sentence alone is too long.
+
+    >>> group_by_tokens([2, 2, 3, 5, 6], max_tokens=10)
+    [[0, 1, 2], [3], [4]]
+    """
+    groups: list[list[int]] = []
+    longest = 0
+    for i, length in enumerate(lengths):
+        if length > max_tokens:
+            raise ValueError(f"sentence {i} has {length} tokens, but max_tokens is {max_tokens}")
+        longest = max(longest, length)
+        if not groups or longest * (len(groups[-1]) + 1) > max_tokens:
+            groups.append([])
+            longest = length
+        groups[-1].append(i)
+    return groups
 
 
 def batches(

@@ -11,7 +11,7 @@ from attention_lib.data.batching import batches, make_batch, ordered_batches
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.decoding import greedy_decode
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
-from attention_lib.training import Loss, fit, mean_loss, sequence_loss
+from attention_lib.training import Loss, accumulate_gradients, fit, mean_loss, sequence_loss
 
 PAIRS = [
     SimpleNamespace(src=list(word), tgt=list(reversed(word)))
@@ -92,6 +92,24 @@ def test_accumulated_batches_weigh_their_tokens_as_one_big_batch_would():
     assert three.counts == one.counts
     for a, b in zip(*(model.parameters() for model in models), strict=True):
         torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+
+
+def test_an_accumulated_gradient_is_that_of_one_big_batch_and_not_the_mean_of_means():
+    whole, parts = uneven()
+    model = build().double()
+
+    def gradient(batches):
+        mean, count = accumulate_gradients(model, batches)
+        return mean, count, nn.utils.parameters_to_vector([p.grad for p in model.parameters()])
+
+    mean, count, wanted = gradient([whole])
+    got = gradient(parts)
+    assert (got[0], got[1]) == (pytest.approx(mean, abs=1e-12), count)
+    torch.testing.assert_close(got[2], wanted, atol=1e-10, rtol=0)
+    means = torch.stack([gradient([part])[2] for part in parts]).mean(0)
+    assert (means - wanted).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="no batches to take a gradient of"):
+        gradient([])
 
 
 def test_gradients_are_clipped_to_the_norm():
@@ -190,7 +208,7 @@ def test_nothing_to_predict_is_an_error_that_says_where():
     def nothing(model, batch):
         return Loss(torch.zeros((), requires_grad=True), 0)
 
-    with pytest.raises(ValueError, match="a batch of step 1 has nothing to predict"):
+    with pytest.raises(ValueError, match="a batch has nothing to predict; leave"):
         fit(build(), stream(), nothing, steps=5)
     with pytest.raises(ValueError, match="no batches"):
         mean_loss(build(), [])

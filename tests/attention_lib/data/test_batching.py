@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from attention_lib.data.batching import (
     batches,
+    group_by_tokens,
     make_batch,
     ordered_batches,
     shift_right,
@@ -124,3 +125,19 @@ def test_batches_by_tokens_hold_what_a_batch_of_the_same_pairs_would():
     for name in ("src", "src_lengths", "tgt_in", "tgt_out"):
         assert torch.equal(getattr(got, name), getattr(wanted, name))
     assert got.pad == wanted.pad
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 17), max_size=40), st.integers(17, 60))
+def test_groups_keep_the_order_and_the_bound_and_leave_no_room(lengths, max_tokens):
+    groups = group_by_tokens(lengths, max_tokens)
+    assert [i for group in groups for i in group] == list(range(len(lengths)))
+    sizes = [[lengths[i] for i in group] for group in groups]
+    assert all(len(some) * max(some) <= max_tokens for some in sizes)
+    for some, after in itertools.pairwise(sizes):
+        assert (len(some) + 1) * max(*some, after[0]) > max_tokens
+
+
+def test_a_sentence_longer_than_a_group_is_refused():
+    with pytest.raises(ValueError, match="sentence 1 has 8 tokens, but max_tokens is 7"):
+        group_by_tokens([3, 8], 7)
