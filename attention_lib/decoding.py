@@ -258,13 +258,15 @@ def beam_search(
     done = torch.zeros(batch, beam_size, dtype=torch.bool, device=device)
     for _ in range(max_length):
         logits, state, _ = model.step(written[:, :, -1].flatten(), state)
-        steps = logits.log_softmax(-1).view(batch, beam_size, -1)
-        # A finished sentence goes on with <eos> alone, at no cost.
-        stay = torch.full_like(steps, -torch.inf)
-        stay[:, :, eos] = 0.0
-        candidates = totals[:, :, None] + torch.where(done[:, :, None], stay, steps)
+        candidates = logits.log_softmax(-1).view(batch, beam_size, -1)
+        if bool(done.any()):
+            # A finished sentence goes on with <eos> alone, at no cost.
+            stay = candidates.new_full(candidates.shape[-1:], -torch.inf)
+            stay[eos] = 0.0
+            candidates[done] = stay
+        candidates += totals[:, :, None]
         totals, flat = candidates.flatten(1).topk(beam_size)
-        parents, words = flat // steps.shape[-1], flat % steps.shape[-1]
+        parents, words = flat // candidates.shape[-1], flat % candidates.shape[-1]
         state = state.select((first_row + parents).flatten())
         written = torch.cat([written.gather(1, _like(parents, written)), words[:, :, None]], -1)
         done = done.gather(1, parents) | (words == eos)

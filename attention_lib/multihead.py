@@ -95,10 +95,15 @@ class KeyValueCache:
         return copy
 
     def _room(self, buffer: Tensor | None, new: Tensor, end: int) -> Tensor:
-        """Return a buffer with at least ``end`` positions; it doubles where it must grow."""
+        """Return a buffer with at least ``end`` positions; it doubles where it must grow.
+
+        The heads of a position lie side by side, as the projections leave them and torch's fused
+        attention reads them fastest.
+        """
         if buffer is not None and buffer.shape[-2] >= end:
             return buffer
-        larger = new.new_zeros(*new.shape[:-2], max(64, 2 * end), new.shape[-1])
+        batch, heads, _, size = new.shape
+        larger = new.new_zeros(batch, max(64, 2 * end), heads, size).transpose(1, 2)
         if buffer is not None:
             larger[..., : self.length, :] = buffer[..., : self.length, :]
         return larger
