@@ -79,8 +79,8 @@ def fit(
         what training saw.
 
     Raises:
-        ValueError: if the batches run out, a batch has nothing to predict, or the checkpoint is
-            of another model.
+        ValueError: if the batches run out, a batch has nothing to predict, the checkpoint is of
+            another model or has taken more steps, or there is patience without validation.
         FloatingPointError: if the loss stops being a number.
     """
     device = next(model.parameters()).device
@@ -91,6 +91,7 @@ def fit(
     stream = iter(batches)
     if checkpoint and Path(checkpoint).exists():
         run.resume(Path(checkpoint), stream)
+    _check_plan(run, steps, validate, patience)
     model.train()
     with tqdm(total=steps, initial=run.step, disable=not progress, unit="step") as bar:
         while run.step < steps and (patience is None or run.waited < patience):
@@ -119,6 +120,18 @@ def fit(
                     run.save(Path(checkpoint))
     run.finish()
     return run.history
+
+
+def _check_plan(
+    run: Run, steps: int, validate: Callable[[nn.Module], float] | None, patience: int | None
+) -> None:
+    if run.step > steps:
+        raise ValueError(
+            f"the checkpoint has taken {run.step} steps, more than steps={steps}; ask for more, or "
+            "name another file"
+        )
+    if patience is not None and validate is None:
+        raise ValueError(f"patience={patience} counts validations; pass validate too")
 
 
 def _take(run: Run, stream: Iterator[Any], number: int, steps: int) -> list[Any]:

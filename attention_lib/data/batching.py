@@ -215,7 +215,12 @@ def batches(
 
     Each pass over the data sorts chunks of 50 batches by length, so that little is padded, and
     then shuffles the batches.
+
+    Raises:
+        ValueError: if there are no pairs, or a source is empty; when the first batch is asked for.
     """
+    if not pairs:
+        raise ValueError("no sentence pairs to batch")
     generator = random.Random(seed)
     pool = list(pairs)
     while True:

@@ -138,3 +138,10 @@ def test_fewer_batches_than_were_taken_are_an_error(tmp_path):
     fit(build(), stream(), steps=5, checkpoint=path)
     with pytest.raises(ValueError, match="had taken 5 batches, but there are only 3"):
         fit(build(), itertools.islice(stream(), 3), steps=9, checkpoint=path)
+
+
+def test_a_checkpoint_that_went_further_is_refused(tmp_path):
+    path = tmp_path / "run.pt"
+    fit(build(), stream(), steps=5, checkpoint=path)
+    with pytest.raises(ValueError, match="has taken 5 steps, more than steps=3; ask for more"):
+        fit(build(), stream(), steps=3, checkpoint=path)

@@ -11,7 +11,14 @@ from attention_lib.data.batching import batches, make_batch, ordered_batches
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.decoding import greedy_decode
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
-from attention_lib.training import Loss, accumulate_gradients, fit, mean_loss, sequence_loss
+from attention_lib.training import (
+    Loss,
+    accumulate_gradients,
+    fit,
+    mean_loss,
+    sequence_loss,
+    translation_loss,
+)
 
 PAIRS = [
     SimpleNamespace(src=list(word), tgt=list(reversed(word)))
@@ -71,6 +78,19 @@ def test_a_loss_that_is_not_a_number_stops_training_at_its_step():
     model.output.weight.data.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match=r"the loss is nan at step 1, .* try a lower"):
         fit(model, stream(), steps=5)
+
+
+def test_weights_are_left_as_they_were_before_the_loss_went_wrong():
+    model = build()
+
+    def breaks(model, batch):
+        part = translation_loss(model, batch)
+        return Loss(part.total * float("inf"), part.count)
+
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(FloatingPointError, match="the loss is inf at step 1"):
+        fit(model, stream(), breaks, steps=5)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
 def uneven():
@@ -151,6 +171,11 @@ def test_training_stops_early_and_keeps_the_weights_of_the_best_validation():
     assert len(history.losses) == 25
     assert torch.equal(model.output.weight, kept[1])
     assert not model.training
+
+
+def test_patience_without_validation_is_refused():
+    with pytest.raises(ValueError, match="patience=3 counts validations; pass validate too"):
+        fit(build(), stream(), steps=5, patience=3)
 
 
 def test_validating_changes_nothing_about_training():

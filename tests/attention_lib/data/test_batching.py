@@ -63,6 +63,8 @@ def test_ordered_batches_keep_the_order():
 def test_nothing_to_batch_and_empty_sources_are_refused():
     with pytest.raises(ValueError, match="no sentence pairs"):
         make_batch([], SRC, TGT)
+    with pytest.raises(ValueError, match="no sentence pairs"):
+        next(batches([], SRC, TGT, batch_size=8, seed=0))
     with pytest.raises(ValueError, match="source sentence is empty"):
         make_batch([SimpleNamespace(src=[], tgt=["y"])], SRC, TGT)
 
