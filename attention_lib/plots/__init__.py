@@ -2,6 +2,7 @@
 
 from attention_lib.plots.curves import lines_by_length
 from attention_lib.plots.drawings import arrow, box, drawing, encoder_decoder
+from attention_lib.plots.heads import entropy_by_layer, heads_grid
 from attention_lib.plots.maps import alignment_map, heat_map
 from attention_lib.plots.overlay import image_overlay
 from attention_lib.plots.style import COLOURS, SCORES_MAP, WEIGHTS_MAP, use_style
@@ -15,6 +16,8 @@ __all__ = [
     "box",
     "drawing",
     "encoder_decoder",
+    "entropy_by_layer",
+    "heads_grid",
     "heat_map",
     "image_overlay",
     "lines_by_length",
