@@ -55,7 +55,7 @@ def heads_grid(
         for j, weights in enumerate(layer):
             ax = heat_map(weights, queries=queries, keys=keys, ax=grid[i, j], values=False)
             ax.set_title(f"layer {i + 1}, head {j + 1}", fontsize=9, pad=4)
-            ax.tick_params(labelsize=8, labelleft=j == 0, labeltop=i == 0)
+            ax.tick_params(labelsize=7, labelleft=j == 0, labeltop=i == 0)
     return figure
 
 
