@@ -3,8 +3,10 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,8 +77,11 @@ def pad_ids(rows: Sequence[Sequence[int]], pad: int) -> Tensor:
     tensor([[5, 0],
             [6, 7]])
     """
-    longest = max(map(len, rows))
-    return torch.tensor([list(row) + [pad] * (longest - len(row)) for row in rows])
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    padded = np.full((len(rows), lengths.max()), pad)
+    real = np.arange(padded.shape[1]) < lengths[:, None]
+    padded[real] = np.fromiter(chain.from_iterable(rows), np.int64, lengths.sum())
+    return torch.from_numpy(padded)
 
 
 def shift_right(targets: Tensor, bos: int, pad: int) -> Tensor:
@@ -172,7 +177,7 @@ def _token_stream(
 ) -> Iterator[Batch]:
     while True:
         generator.shuffle(rows)
-        by_length = sorted(rows, key=lambda row: (len(row[1]), len(row[0])))
+        by_length = sorted(rows, key=lambda row: (_width(row), len(row[1]), len(row[0])))
         groups = group_by_tokens([_width(row) for row in by_length], max_tokens)
         generator.shuffle(groups)
         for group in groups:

@@ -11,6 +11,7 @@ from attention_lib.data.batching import (
     group_by_tokens,
     make_batch,
     ordered_batches,
+    pad_ids,
     shift_right,
     token_batches,
 )
@@ -143,3 +144,9 @@ def test_groups_keep_the_order_and_the_bound_and_leave_no_room(lengths, max_toke
 def test_a_sentence_longer_than_a_group_is_refused():
     with pytest.raises(ValueError, match="sentence 1 has 8 tokens, but max_tokens is 7"):
         group_by_tokens([3, 8], 7)
+
+
+def test_rows_are_padded_on_the_right_to_the_longest_even_where_one_is_empty():
+    assert pad_ids([[3, 4], [], (5, 6, 7)], pad=9).tolist() == [[3, 4, 9], [9, 9, 9], [5, 6, 7]]
+    assert pad_ids([[], []], pad=9).shape == (2, 0)
+    assert pad_ids([[1]], pad=0).dtype == torch.int64
