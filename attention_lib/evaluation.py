@@ -12,6 +12,7 @@ from attention_lib.data.batching import SentencePair, make_batch, ordered_batche
 from attention_lib.data.subwords import Subwords
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.decoding import Decoded, beam_search, greedy_decode
+from attention_lib.multihead import record_attention
 from attention_lib.training import mean_loss
 
 
@@ -73,7 +74,8 @@ class Translator:
 
         Returns:
             for each pair (target words, source words): row j holds the weights with which the
-            model predicted target word j. The row of <eos> is left out.
+            model predicted target word j; a Transformer's are the mean over the heads and layers
+            of its cross-attention. The row of <eos> is left out.
 
         Raises:
             ValueError: if the model has no attention.
@@ -84,9 +86,10 @@ class Translator:
             group = pairs[start : start + batch_size]
             batch = make_batch(group, self.src, self.tgt)
             batch = batch.to(next(self.model.parameters()).device)
-            _, weights = self.model(batch.src, batch.src_lengths, batch.tgt_in)
+            with record_attention(self.model) as heads:
+                _, weights = self.model(batch.src, batch.src_lengths, batch.tgt_in)
             if weights is None:
-                raise ValueError("this model has no attention, so it has no alignments")
+                weights = _mean_cross_attention(heads)
             written = (batch.tgt_out != batch.pad).sum(1) - 1  # <eos> is left out
             sizes = zip(weights.cpu(), written.tolist(), batch.src_lengths.tolist(), strict=True)
             maps += [rows[:tgt, :src] for rows, tgt, src in sizes]
@@ -97,6 +100,14 @@ class Translator:
         batches = ordered_batches(pairs, self.src, self.tgt, batch_size=batch_size)
         model: nn.Module = self.model
         return metrics.perplexity(mean_loss(model, batches))
+
+
+def _mean_cross_attention(heads: dict[str, list[Tensor]]) -> Tensor:
+    """Average what a Transformer's decoder layers saw of the source in one pass."""
+    layers = [maps[0] for name, maps in heads.items() if name.endswith("cross_attention")]
+    if not layers:
+        raise ValueError("this model has no attention, so it has no alignments")
+    return torch.stack(layers).mean((0, 2))
 
 
 def link_matrix(links: frozenset[tuple[int, int]], pair: SentencePair) -> Tensor:

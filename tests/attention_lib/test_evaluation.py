@@ -1,14 +1,18 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from attention_lib.data import grammar_corpus
+from attention_lib.data.batching import make_batch
 from attention_lib.data.pairs import TextPair
 from attention_lib.data.subwords import Subwords
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.evaluation import Translator, gold_error_rate, link_matrix
+from attention_lib.multihead import record_attention
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
+from attention_lib.transformer import Transformer, TransformerConfig
 
 PAIRS = grammar_corpus(40, max_length=8)
 SRC, TGT = Vocabulary(p.src for p in PAIRS), Vocabulary(p.tgt for p in PAIRS)
@@ -86,3 +90,19 @@ def test_the_perplexity_of_a_model_that_knows_nothing_is_the_size_of_the_vocabul
 def test_gold_links_as_a_prediction_make_no_error():
     assert gold_error_rate([link_matrix(p.sure, p) for p in PAIRS], PAIRS) == 0
     assert gold_error_rate([~link_matrix(p.possible, p) for p in PAIRS], PAIRS) == 1
+
+
+def test_a_transformer_aligns_by_the_mean_of_its_cross_attention():
+    torch.manual_seed(0)
+    config = replace(TransformerConfig.tiny(len(SRC)), tgt_size=len(TGT), tie="output")
+    model, pairs = Transformer(config), PAIRS[:7]
+    maps = Translator(model, SRC, TGT).align(pairs, batch_size=3)
+    for pair, rows in zip(pairs, maps, strict=True):
+        assert rows.shape == (len(pair.tgt), len(pair.src))
+        assert torch.allclose(rows.sum(1), torch.ones(len(pair.tgt)), atol=1e-5)
+    batch = make_batch(pairs[:3], SRC, TGT)
+    with record_attention(model) as heads:
+        model(batch.src, batch.src_lengths, batch.tgt_in)
+    layers = [heads[f"decoder_layers.{i}.cross_attention"][0][1] for i in range(4)]
+    by_hand = sum(layer.mean(0) for layer in layers) / 4
+    assert torch.allclose(maps[1], by_hand[: len(pairs[1].tgt), : len(pairs[1].src)], atol=1e-6)
