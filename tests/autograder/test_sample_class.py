@@ -16,7 +16,7 @@ from autograder.report import write_report
 from autograder.sample import FOLDER, patched, write_sample_class
 
 ROOT = Path(__file__).parents[2]
-LIMITS = Limits(cell=8.0, grace=0.5)
+LIMITS = Limits(cell=20.0, grace=0.5)
 
 # What each student earned, and why.
 SCORES = {
