@@ -7,7 +7,7 @@ UNITS := luong
 # wait for each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: course test book exercises class lint results audit clean
+.PHONY: course test test-gpu book exercises class lint results benchmarks audit clean
 
 course: book class
 	@echo
@@ -48,10 +48,24 @@ lint: .venv/installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# Trains every variant over three seeds (about an hour on two cores) and rewrites the tables that
-# the chapters show. ATTENTION_DATA must name a folder with tatoeba/cmn.txt.gz.
+# The tests that take a device, on CUDA; the outcome is kept in attention_lib/results.
+test-gpu: .venv/installed
+	$(BIN)/python experiments/gpu_tests.py
+
+# Runs every experiment that is too long for a chapter and rewrites the records that the book
+# shows: hours on two cores, and each goes on where it was broken off. ATTENTION_DATA must name a
+# folder with the real data sets.
 results: .venv/installed
-	$(BIN)/python experiments/luong_variants.py
+	for script in luong_variants luong_states recurrence_cost captioning classifiers multi30k; do \
+		$(BIN)/python experiments/$$script.py || exit 1; \
+	done
+
+# Compares with peers, side by side: wants a quiet machine, ATTENTION_DATA and the peers' packages.
+benchmarks: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[peers]'
+	for script in recurrent transformer_training transformer_decoding attention_memory; do \
+		$(BIN)/python benchmarks/$$script.py --threads 2 || exit 1; \
+	done
 
 clean:
 	rm -rf _build
