@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from attention_lib.attention import masked_softmax
 from attention_lib.data.shapes import CaptionBatch
+from attention_lib.embedding import Embedding
 from attention_lib.losses import Loss
 from attention_lib.scores import additive_score
 from attention_lib.visual_attention import (
@@ -192,7 +193,7 @@ class Captioner(nn.Module):
         self.encoder = GridEncoder(config.channels, d_features)
         self.first_hidden = nn.Linear(d_features, d_hidden)
         self.first_cell = nn.Linear(d_features, d_hidden)
-        self.embedding = nn.Embedding(config.tgt_size, d_embed)
+        self.embedding = Embedding(config.tgt_size, d_embed)
         self.lstm = nn.LSTMCell(d_embed + d_features, d_hidden)
         if config.attention != "none":
             self.to_query = nn.Linear(d_hidden, config.d_attention, bias=False)

@@ -22,6 +22,7 @@ from attention_lib.data.documents import (
     ordered_document_batches,
 )
 from attention_lib.data.vocabulary import Vocabulary
+from attention_lib.embedding import Embedding
 from attention_lib.losses import Loss
 from attention_lib.masks import length_mask
 from attention_lib.pooling import Pool, Pooling, masked_mean
@@ -64,7 +65,7 @@ class BagClassifier(nn.Module):
 
     def __init__(self, vocab_size: int, num_classes: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, num_classes)
+        self.embedding = Embedding(vocab_size, num_classes)
         nn.init.zeros_(self.embedding.weight)
         self.bias = nn.Parameter(torch.zeros(num_classes))
 
@@ -190,7 +191,7 @@ class HAN(nn.Module):
         super().__init__()
         if d_hidden % 2:
             raise ValueError(f"d_hidden is {d_hidden}; two directions want an even number")
-        self.embedding = nn.Embedding(vocab_size, d_embed)
+        self.embedding = Embedding(vocab_size, d_embed)
         self.dropout = nn.Dropout(dropout)
         self.kernel_sizes = tuple(kernel_sizes)
         self.convolutions = nn.ModuleList(

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attention_lib.data.documents import flat_batch
+from attention_lib.embedding import Embedding
 from attention_lib.fast import Dropout, vocabulary_loss
 from attention_lib.layers import (
-    Embedding,
     EncoderLayer,
     LayerConfig,
     Positions,

@@ -69,27 +69,6 @@ class LayerConfig:
                 raise ValueError(f"{name} is {given!r}; wanted one of {', '.join(wanted)}")
 
 
-class Embedding(nn.Embedding):
-    """A table of word vectors that names the id it does not hold."""
-
-    def __init__(self, size: int, d_model: int) -> None:
-        super().__init__(size, d_model)
-        nn.init.normal_(self.weight, std=d_model**-0.5)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Look up ids (...): (..., d_model).
-
-        Raises:
-            IndexError: if an id lies outside the table.
-        """
-        if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < self.num_embeddings:
-            raise IndexError(
-                f"ids run from {int(ids.min())} to {int(ids.max())}; the vocabulary has ids "
-                f"0 … {self.num_embeddings - 1}: encode with the vocabulary the model was built for"
-            )
-        return super().forward(ids)
-
-
 class FeedForward(nn.Module):
     r"""Think about each token by itself: :math:`\mathrm{FFN}(x) = \max(0, xW_1 + b_1)W_2 + b_2`.
 

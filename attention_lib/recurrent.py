@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from attention_lib.cells import Network
+from attention_lib.embedding import Embedding
 from attention_lib.fast import Dropout
 from attention_lib.fast_recurrent import padded_lstm
 
@@ -76,7 +77,7 @@ class RecurrentEncoder(nn.Module):
         if bidirectional and d_hidden % 2:
             raise ValueError(f"d_hidden is {d_hidden}; two directions want an even number")
         units = d_hidden // 2 if bidirectional else d_hidden
-        self.embedding = nn.Embedding(vocab_size, d_embed)
+        self.embedding = Embedding(vocab_size, d_embed)
         self.dropout = Dropout(dropout)
         self.rnn = make_rnn(cell, d_embed, units, num_layers=num_layers, dropout=dropout)
         self.backward_rnn = (

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from attention_lib.attention import attend, attentional_vector
 from attention_lib.data.batching import Batch
+from attention_lib.embedding import Embedding
 from attention_lib.fast import Dropout, vocabulary_loss
 from attention_lib.fast_recurrent import (
     Scores,
@@ -229,7 +230,7 @@ class Seq2Seq(nn.Module):
             bidirectional=config.bidirectional,
             dropout=config.dropout,
         )
-        self.embedding = nn.Embedding(config.tgt_size, config.d_embed)
+        self.embedding = Embedding(config.tgt_size, config.d_embed)
         d_in = config.d_embed + (d if self.feeds_back else 0)
         self.rnn = make_rnn(
             config.cell, d_in, d, num_layers=config.num_layers, dropout=config.dropout

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from attention_lib.data.batching import Batch
+from attention_lib.embedding import Embedding
 from attention_lib.fast import Dropout, vocabulary_loss
 from attention_lib.layers import (
     DecoderLayer,
-    Embedding,
     EncoderLayer,
     LayerConfig,
     Memory,
@@ -162,6 +162,8 @@ class Transformer(nn.Module):
         self.encoder_norm = final_norm(config)
         self.decoder_norm = final_norm(config)
         self.output = nn.Linear(config.d_model, config.tgt_size, bias=False)
+        for embedding in (self.src_embedding, self.tgt_embedding):
+            nn.init.normal_(embedding.weight, std=config.d_model**-0.5)
         if config.tie != "none":
             self.output.weight = self.tgt_embedding.weight
 

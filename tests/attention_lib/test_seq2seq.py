@@ -253,3 +253,12 @@ def test_a_source_longer_than_the_location_score_knows_is_refused():
     model = build({"score": "location", "max_length": 5})
     with pytest.raises(ValueError, match="7 positions, the location score knows 5"):
         model(SRC, LENGTHS, TGT)
+
+
+def test_an_id_outside_the_vocabulary_is_named():
+    model = build({"attention": "luong"})
+    src, lengths, tgt_in = torch.tensor([[4, 99]]), torch.tensor([2]), torch.tensor([[1]])
+    with pytest.raises(IndexError, match="ids run from 4 to 99; the vocabulary has ids 0 … "):
+        model(src, lengths, tgt_in)
+    with pytest.raises(IndexError, match="ids run from -1 to -1"):
+        model(torch.tensor([[4, 5]]), lengths, torch.tensor([[-1]]))
