@@ -50,7 +50,7 @@ class CaptionerConfig:
     d_attention: int = 32
     dropout: float = 0.0
     spread: float = 0.0
-    reward: float = 1.0
+    reward: float = 0.1
     entropy: float = 0.01
     expected: float = 0.5
 
@@ -205,7 +205,7 @@ class Captioner(nn.Module):
         self.from_hidden = nn.Linear(d_hidden, d_embed, bias=False)
         self.from_context = nn.Linear(d_features, d_embed, bias=False)
         self.output = nn.Linear(d_embed, config.tgt_size)
-        # The moving average b of log p(y | s̃, a); nan until there is a first caption.
+        # The moving average of log p(y_t | s̃, a), a word; nan until there is a first caption.
         self.register_buffer("baseline", torch.tensor(torch.nan))
 
     def start(self, pictures: Tensor, src_lengths: Tensor | None = None) -> CaptionState:
@@ -315,12 +315,22 @@ def captioning_loss(model: Any, batch: CaptionBatch) -> Loss:
 def _hard_loss(
     model: Captioner, words: Tensor, locations: Tensor, weights: Tensor, real: Tensor
 ) -> Tensor:
-    """Apply the estimator with the model's baseline, then move the baseline on."""
-    now = words.detach().mean().to(model.baseline.dtype)
+    """Apply the estimator with the model's baseline, then move the baseline on.
+
+    The paper has one b for all captions. Here b is a word's, times the caption's words: a long
+    caption is less probable than a short one wherever one looks.
+    """
+    config, lengths = model.config, real.sum(1)
+    now = (words.detach().sum() / lengths.sum()).to(model.baseline.dtype)
     before = torch.where(model.baseline.isnan(), now, model.baseline)
     entropy = torch.special.entr(weights).sum(-1).masked_fill(~real, 0.0).sum(1)
-    config = model.config
-    weighing = {"reward_weight": config.reward, "entropy_weight": config.entropy}
     with torch.no_grad():
         model.baseline.copy_(0.9 * before + 0.1 * now)
-    return hard_attention_loss(words, locations, entropy, before, **weighing)
+    return hard_attention_loss(
+        words,
+        locations,
+        entropy,
+        before * lengths,
+        reward_weight=config.reward,
+        entropy_weight=config.entropy,
+    )

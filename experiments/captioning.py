@@ -37,7 +37,7 @@ from attention_lib.training import fit, mean_loss
 VARIANTS: dict[str, dict[str, Any]] = {
     "no attention": {"attention": "none"},
     "soft": {"attention": "soft"},
-    "soft, doubly stochastic": {"attention": "soft", "spread": 0.1},
+    "soft, doubly stochastic": {"attention": "soft", "spread": 0.01},
     "hard": {"attention": "hard"},
 }
 SEEDS = (0, 1, 2)

@@ -207,10 +207,10 @@ def test_padding_costs_nothing_in_training(attention):
     torch.testing.assert_close(losses[0].total, losses[1].total)
 
 
-def test_the_baseline_follows_the_mean_log_probability_of_captions():
+def test_the_baseline_follows_the_mean_log_probability_of_words():
     model = build("hard", expected=1.0).train()
     captioning_loss(model, batch())
-    mean = float(words_log_prob(model).detach().sum(1).mean())
+    mean = float(words_log_prob(model).detach().sum() / 12)
     assert float(model.baseline) == pytest.approx(mean)
     model.baseline.fill_(1.0)
     captioning_loss(model, batch())
@@ -218,6 +218,23 @@ def test_the_baseline_follows_the_mean_log_probability_of_captions():
     model.eval()
     captioning_loss(model, batch())
     assert float(model.baseline) == pytest.approx(0.9 + 0.1 * mean)
+
+
+def test_hard_training_pays_the_estimator_with_a_baseline_that_grows_with_the_caption():
+    model = build("hard", expected=0.0, reward=0.7, entropy=0.2).train()
+    model.baseline.fill_(-1.5)
+    torch.manual_seed(7)
+    got = captioning_loss(model, batch()).total
+    torch.manual_seed(7)
+    logits, weights, locations = model(PICTURES, TGT)
+    wanted = 0.0
+    for i, length in enumerate([5, 3, 4]):
+        steps = logits[i].log_softmax(-1)
+        words = sum(steps[t, TGT_OUT[i, t]] for t in range(length))
+        entropy = -(weights[i, :length] * weights[i, :length].log()).sum()
+        advantage = (words + 1.5 * length).detach()
+        wanted -= words + 0.7 * advantage * locations[i, :length].sum() + 0.2 * entropy
+    torch.testing.assert_close(got, wanted)
 
 
 def test_hard_attention_sees_one_location_in_training_and_the_likeliest_in_evaluation():
