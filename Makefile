@@ -34,7 +34,7 @@ exercises: .venv/installed
 
 class: exercises
 	$(BIN)/autograder sample-class $(UNITS) --course $(COURSE)
-	$(BIN)/autograder grade $(UNITS) --course $(COURSE) --sandbox none --timeout 10 \
+	$(BIN)/autograder grade $(UNITS) --course $(COURSE) --sandbox none --timeout 20 \
 		|| test $$? -eq 1  # one of the sample notebooks is unreadable on purpose
 	$(BIN)/autograder feedback $(UNITS) --course $(COURSE)
 	$(BIN)/autograder report $(UNITS) --course $(COURSE)
