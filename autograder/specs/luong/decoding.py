@@ -12,6 +12,7 @@ from attention_lib.local_attention import local_p_centre
 from attention_lib.scores import general_score
 from autograder.checks.cases import upcast
 from autograder.checks.compare import difference, numbers, tolerance
+from autograder.checks.draw import HALVES, Rng, normal, strided
 from autograder.checks.properties import (
     Pick,
     agrees_with_first,
@@ -28,13 +29,9 @@ from autograder.checks.properties import (
 )
 from autograder.checks.spec import Answer, Case, Check, Holds, Unclear
 from autograder.specs.luong.inputs import (
-    HALVES,
-    Rng,
     lengths_mask,
     local_p_case,
-    normal,
     step_case,
-    strided,
 )
 
 

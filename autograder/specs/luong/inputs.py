@@ -2,26 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from attention_lib.local_attention import local_p_centre
 from attention_lib.masks import length_mask
+from autograder.checks.draw import HALVES, Rng, normal
 from autograder.checks.spec import Case
-
-HALVES = (torch.float16, torch.bfloat16)
-Rng = np.random.Generator
-
-
-def normal(rng: Rng, *shape: int, dtype: torch.dtype = torch.float32, scale: float = 1.0) -> Tensor:
-    """Random numbers that are never exactly alike."""
-    return torch.from_numpy(scale * rng.standard_normal(shape)).to(dtype)
-
-
-def strided(tensor: Tensor) -> Tensor:
-    """The same numbers, in memory that is not contiguous."""
-    return torch.stack([tensor, tensor], -1)[..., 0]
 
 
 def random_mask(rng: Rng, *shape: int, open_share: float = 0.6) -> Tensor:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from autograder.checks.draw import HALVES, Rng, normal, strided
 from autograder.checks.properties import (
     all_of,
     bounded,
@@ -18,13 +19,9 @@ from autograder.checks.properties import (
 )
 from autograder.checks.spec import Case, Check
 from autograder.specs.luong.inputs import (
-    HALVES,
-    Rng,
     lengths_mask,
-    normal,
     random_mask,
     score_case,
-    strided,
     vector_case,
 )
 

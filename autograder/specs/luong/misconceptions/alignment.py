@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from autograder.specs.luong.misconceptions.bank import Bank
+from autograder.checks.bank import Bank
 
 ALIGNMENT_ERROR_RATE = Bank()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from autograder.specs.luong.misconceptions.bank import Bank
+from autograder.checks.bank import Bank
 
 ATTENTIONAL_VECTOR = Bank()
 LUONG_STEP = Bank()

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from autograder.specs.luong.misconceptions.bank import Bank
+from autograder.checks.bank import Bank
 
 GENERAL_SCORE = Bank()
 CONCAT_SCORE = Bank()

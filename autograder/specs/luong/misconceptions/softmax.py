@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from autograder.specs.luong.misconceptions.bank import Bank
+from autograder.checks.bank import Bank
 
 MASKED_SOFTMAX = Bank()
 
