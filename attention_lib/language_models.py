@@ -209,11 +209,11 @@ class GPT(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = Embedding(config.vocab_size, config.d_model)
-        nn.init.normal_(self.embedding.weight, std=0.02)
         self.positions = Positions(config, causal=True)
         self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_layers))
         self.norm = final_norm(config)
+        self.scale = _start_tables(self, config)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Map ids (batch, length), padded on the right, to logits (batch, length, vocab_size).
@@ -274,10 +274,23 @@ class GPT(nn.Module):
     ) -> Tensor:
         """Map ids (rows, length) at positions (…, length) to vectors that predict the next."""
         view = view or self_view(self.positions, ids, causal=True)
-        x = self.dropout(self.positions.embed(self.embedding(ids), positions))
+        x = self.dropout(self.positions.embed(self.scale * self.embedding(ids), positions))
         for i, layer in enumerate(self.layers):
             x = layer(x, view, None if caches is None else caches[i])
         return self.norm(x)
+
+
+def _start_tables(model: nn.Module, config: LanguageModelConfig) -> float:
+    """Start words, positions and segments alike, so that none drowns the others.
+
+    Both papers' code starts them small. Sinusoids have a size of their own: beside them words are
+    scaled up, as the Transformer's are. Returns that scale.
+    """
+    scale = config.d_model**0.5 if config.positions == "sinusoidal" else 1.0
+    for table in model.modules():
+        if isinstance(table, nn.Embedding):
+            nn.init.normal_(table.weight, std=0.02 if scale == 1 else 1 / scale)
+    return scale
 
 
 def split_prompts(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -328,8 +341,6 @@ class BERT(nn.Module):
         self.config = config
         self.embedding = Embedding(config.vocab_size, config.d_model)
         self.segment_embedding = Embedding(config.num_segments, config.d_model)
-        for table in (self.embedding, self.segment_embedding):
-            nn.init.normal_(table.weight, std=0.02)
         self.positions = Positions(config)
         self.embedding_norm = nn.LayerNorm(config.d_model, config.norm_eps)
         self.dropout = Dropout(config.dropout)
@@ -339,6 +350,7 @@ class BERT(nn.Module):
         self.word_transform = nn.Linear(config.d_model, config.d_model)
         self.word_norm = nn.LayerNorm(config.d_model, config.norm_eps)
         self.word_bias = nn.Parameter(torch.zeros(config.vocab_size))
+        self.scale = _start_tables(self, config)
 
     def forward(self, ids: Tensor, lengths: Tensor, segments: Tensor | None = None) -> Tensor:
         """Read padded texts.
@@ -356,7 +368,7 @@ class BERT(nn.Module):
         """
         positions = torch.arange(ids.shape[1], device=ids.device)
         segments = torch.zeros_like(ids) if segments is None else segments
-        x = self.embedding(ids) + self.segment_embedding(segments)
+        x = self.scale * (self.embedding(ids) + self.segment_embedding(segments))
         x = self.dropout(self.embedding_norm(self.positions.embed(x, positions)))
         mask = None
         if int(lengths.min()) < ids.shape[1]:
