@@ -66,6 +66,75 @@ def maximum_path_length(
     return layers
 
 
+def sequential_steps(needs: Tensor) -> int:
+    r"""Count the steps of a computation that have to wait for each other: its longest chain.
+
+    .. math:: n_t = 1 + \max_{s: t \text{ needs } s} n_s, \qquad \text{the answer is } \max_t n_t
+
+    With as many processors as one likes a computation still takes as long as this chain.
+
+    Args:
+        needs: (T, T) bool, needs[t, s] is True where step t needs the result of step s; the steps
+            are numbered so that a step needs earlier ones only.
+
+    Returns:
+        the number of steps of the longest chain; 0 if there is no step.
+
+    Raises:
+        ValueError: if ``needs`` is not square, or a step needs itself or a later one.
+
+    >>> sequential_steps(torch.ones(13).diag(-1).bool())  # each needs the one before
+    14
+    >>> sequential_steps(torch.zeros(14, 14).bool())  # none needs another
+    1
+    """
+    _check_needs(needs)
+    chain: list[int] = []
+    for row in needs:
+        chain.append(1 + max((chain[s] for s in row.nonzero().flatten().tolist()), default=0))
+    return max(chain, default=0)
+
+
+def path_lengths(reads: Tensor, needs: Tensor) -> Tensor:
+    """Count the steps on the shortest way from each word to each result.
+
+    Args:
+        reads: (T, S) bool, reads[t, s] is True where step t reads word s itself.
+        needs: (T, T) bool, as in :func:`sequential_steps`.
+
+    Returns:
+        (T, S) int64: how many steps word s passes, the last included, before it is in the result
+        of step t; 0 where it never gets there.
+
+    Raises:
+        ValueError: if ``needs`` is not as above, or ``reads`` has not as many rows.
+
+    >>> path_lengths(torch.eye(3).bool(), torch.ones(2).diag(-1).bool())  # a recurrent layer
+    tensor([[1, 0, 0],
+            [2, 1, 0],
+            [3, 2, 1]])
+    """
+    _check_needs(needs)
+    if reads.dim() != 2 or len(reads) != len(needs):
+        raise ValueError(f"reads has shape {tuple(reads.shape)}; wanted ({len(needs)}, words)")
+    never = reads.numel() + 1
+    lengths = torch.full(reads.shape, never, device=reads.device)
+    for t, (read, needed) in enumerate(zip(reads, needs, strict=True)):
+        if bool(needed.any()):
+            lengths[t] = lengths[needed].amin(0) + 1
+        lengths[t] = lengths[t].clamp(max=never).masked_fill(read, 1)
+    return lengths.masked_fill(lengths == never, 0)
+
+
+def _check_needs(needs: Tensor) -> None:
+    if needs.dim() != 2 or needs.shape[0] != needs.shape[1]:
+        raise ValueError(f"needs has shape {tuple(needs.shape)}; wanted (T, T), a row for a step")
+    ahead = needs.triu().nonzero()
+    if len(ahead):
+        t, s = ahead[0].tolist()
+        raise ValueError(f"step {t} needs step {s}; number the steps so that all need earlier ones")
+
+
 def _check(layer: Layer, length: int) -> None:
     if layer not in get_args(Layer):
         raise ValueError(f"layer is {layer!r}; wanted one of {', '.join(get_args(Layer))}")

@@ -8,7 +8,9 @@ from attention_lib.cells import cell_params, rnn_step, unroll
 from attention_lib.recurrence_cost import (
     gradient_norm_by_distance,
     maximum_path_length,
+    path_lengths,
     sequential_operations,
+    sequential_steps,
 )
 
 
@@ -83,3 +85,67 @@ def test_unknown_layers_and_impossible_sizes_are_refused():
         maximum_path_length("convolutional", 7, kernel_size=1)
     with pytest.raises(ValueError, match=r"inputs have shape \(7, 2\); wanted"):
         gradient_norm_by_distance(lambda x: x, torch.zeros(7, 2))
+
+
+def recurrent(length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.eye(length).bool(), torch.ones(length - 1).diag(-1).bool()
+
+
+def attention(length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.ones(length, length).bool(), torch.zeros(length, length).bool()
+
+
+def convolutions(length: int, kernel_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """As many layers as it takes the last position to see the first; steps go layer by layer."""
+    layers = maximum_path_length("convolutional", length, kernel_size=kernel_size)
+    window = torch.ones(length, length).tril().triu(1 - kernel_size).bool()
+    reads = torch.zeros(layers, length, length).bool()
+    reads[0] = window
+    needs = torch.zeros(layers, length, layers, length).bool()
+    for layer in range(1, layers):
+        needs[layer, :, layer - 1] = window
+    return reads.flatten(0, 1), needs.flatten(2, 3).flatten(0, 1)
+
+
+@pytest.mark.parametrize("length", [2, 3, 7, 11])
+def test_what_is_counted_step_by_step_is_what_the_formulas_say(length):
+    for layer, (reads, needs) in (
+        ("recurrent", recurrent(length)),
+        ("self-attention", attention(length)),
+    ):
+        assert sequential_steps(needs) == sequential_operations(layer, length)
+        assert int(path_lengths(reads, needs).max()) == maximum_path_length(layer, length)
+    reads, needs = convolutions(length, 3)
+    farthest = maximum_path_length("convolutional", length)
+    assert int(path_lengths(reads, needs)[-1, 0]) == farthest == sequential_steps(needs)
+
+
+def test_an_encoder_and_a_decoder_of_14_tokens_take_28_steps():
+    assert sequential_steps(recurrent(28)[1]) == 28
+
+
+def test_chains_side_by_side_take_as_long_as_the_longer():
+    needs = torch.zeros(7, 7).bool()
+    for t, s in ((2, 0), (4, 2), (6, 4), (3, 1), (5, 3)):  # 0-2-4-6 and 1-3-5
+        needs[t, s] = True
+    assert sequential_steps(needs) == 4
+    assert sequential_steps(torch.zeros(0, 0).bool()) == 0
+
+
+def test_of_several_ways_the_shortest_counts_and_none_is_zero():
+    reads = torch.tensor([[True, False], [False, False], [False, False], [False, False]])
+    needs = torch.zeros(4, 4).bool()
+    needs[2, 1] = needs[3, 2] = needs[2, 0] = needs[3, 0] = True
+    before = reads.clone(), needs.clone()
+    assert path_lengths(reads, needs).tolist() == [[1, 0], [0, 0], [2, 0], [2, 0]]
+    assert torch.equal(reads, before[0])
+    assert torch.equal(needs, before[1])
+
+
+def test_steps_that_need_later_ones_are_refused():
+    with pytest.raises(ValueError, match="step 0 needs step 2; number the steps"):
+        sequential_steps(torch.ones(1).diag(2).bool())
+    with pytest.raises(ValueError, match=r"needs has shape \(2, 3\); wanted \(T, T\)"):
+        sequential_steps(torch.zeros(2, 3).bool())
+    with pytest.raises(ValueError, match=r"reads has shape \(3, 5\); wanted \(2, words\)"):
+        path_lengths(torch.zeros(3, 5).bool(), torch.zeros(2, 2).bool())
