@@ -111,7 +111,9 @@ def vocabulary_loss(
         hidden, weight = hidden.to(half), weight.to(half)
         bias = None if bias is None else bias.to(half)
     with torch.autocast(kind, enabled=False):
-        loss: Tensor = _VocabularyLoss.apply(hidden, weight, targets, bias, label_smoothing, pad)
+        loss: Tensor = _VocabularyLoss.apply(
+            hidden, weight, targets, bias, label_smoothing, pad, torch.is_grad_enabled()
+        )
     return loss
 
 
@@ -127,8 +129,11 @@ class _VocabularyLoss(torch.autograd.Function):
         bias: Tensor | None,
         smoothing: float,
         pad: int,
+        learns: bool,
     ) -> Tensor:
-        grads = [torch.zeros_like(x) if x is not None else None for x in (hidden, weight, bias)]
+        learns = learns and any(ctx.needs_input_grad)
+        inputs = (hidden, weight, bias)
+        grads = [torch.zeros_like(x) if learns and x is not None else None for x in inputs]
         wide = torch.promote_types(hidden.dtype, torch.float32)
         total = hidden.new_zeros((), dtype=wide)
         for start in range(0, len(hidden), _ROWS):
@@ -141,7 +146,7 @@ class _VocabularyLoss(torch.autograd.Function):
                 total -= smoothing / (len(weight) - 1) * others
             probabilities, norm = _softmax_in_place(logits)
             total += (norm - (1 - smoothing) * chosen).sum()
-            if any(ctx.needs_input_grad):
+            if learns:
                 error = _error(probabilities, target, smoothing, pad).to(hidden.dtype)
                 _add_products(grads, error, hidden[rows], weight, rows)
         ctx.save_for_backward(*grads)
@@ -152,7 +157,7 @@ class _VocabularyLoss(torch.autograd.Function):
         scaled = [
             None if grad is None else grad * grads[0].to(grad.dtype) for grad in ctx.saved_tensors
         ]
-        return scaled[0], scaled[1], None, scaled[2], None, None
+        return scaled[0], scaled[1], None, scaled[2], None, None, None
 
 
 def _softmax_in_place(logits: Tensor) -> tuple[Tensor, Tensor]:

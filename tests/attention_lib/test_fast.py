@@ -43,6 +43,16 @@ def test_the_vocabulary_loss_in_half_precision_is_summed_in_float32(device):
     assert torch.allclose(total, wanted, rtol=1e-2)
 
 
+def test_evaluation_forms_no_gradients(monkeypatch):
+    def never(*_):
+        raise AssertionError("gradients were formed")
+
+    monkeypatch.setattr(fast, "_add_products", never)
+    hidden, weight = torch.randn(5, 3, requires_grad=True), torch.randn(7, 3, requires_grad=True)
+    with torch.no_grad():
+        vocabulary_loss(hidden, weight, torch.tensor([1, 2, 3, 4, 5]))
+
+
 def test_a_target_outside_the_vocabulary_is_named():
     with pytest.raises(IndexError, match="targets run from 2 to 5; the vocabulary has ids 0 … 4"):
         vocabulary_loss(torch.zeros(2, 3), torch.zeros(5, 3), torch.tensor([2, 5]))
