@@ -92,6 +92,30 @@ def _unequal(
     return None
 
 
+def right_or_following(pick: Pick, follow: Callable[[Case, Any], Tensor]) -> Holds:
+    """A part is right, or follows rightly from the student's other parts: one slip costs once.
+
+    ``follow(case, value)`` is what that part should be, given the student's own value.
+    """
+
+    def holds(
+        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+    ) -> str | Unclear | None:
+        problem = equals(pick)(cases, answers, expected)
+        if problem is None:
+            return None
+        for case, answer in zip(cases, answers, strict=True):
+            part = numbers(pick(answer.value))
+            # What is the same everywhere follows from nothing.
+            alike = bool((part == part[0]).all())
+            own = follow(case, answer.value)
+            if alike or difference(pick(answer.value), own, 10 * tolerance(case)):
+                return problem
+        return None
+
+    return holds
+
+
 def rows_sum_like_oracle(pick: Pick = _whole) -> Holds:
     """Each row's sum equals the oracle's: 1 for weights that are normalised."""
 

@@ -1,6 +1,6 @@
 """Checks of the exercises on windows, the decoder's step and alignments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,8 @@ from attention_lib.attention import attentional_vector, masked_softmax
 from attention_lib.local_attention import local_p_centre
 from attention_lib.scores import general_score
 from autograder.checks.cases import upcast
-from autograder.checks.compare import difference, numbers, tolerance
 from autograder.checks.draw import HALVES, Rng, normal, strided
 from autograder.checks.properties import (
-    Pick,
     agrees_with_first,
     boolean,
     dtype_kept,
@@ -24,10 +22,11 @@ from autograder.checks.properties import (
     nonzero_like_oracle,
     of_right_values,
     resembling,
+    right_or_following,
     rows_sum_like_oracle,
     zero_where_oracle_is,
 )
-from autograder.checks.spec import Answer, Case, Check, Holds, Unclear
+from autograder.checks.spec import Case, Check
 from autograder.specs.luong.inputs import (
     lengths_mask,
     local_p_case,
@@ -205,27 +204,6 @@ def _vector_of(case: Case, value: Any) -> Tensor:
     return attentional_vector(context, value[1].double(), params["W_c"])
 
 
-def _right_or_following(pick: Pick, follow: Callable[[Case, Any], Tensor]) -> Holds:
-    """A part is right, or follows rightly from the student's other parts: one slip costs once."""
-
-    def holds(
-        cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
-    ) -> str | Unclear | None:
-        problem = equals(pick)(cases, answers, expected)
-        if problem is None:
-            return None
-        for case, answer in zip(cases, answers, strict=True):
-            part = numbers(pick(answer.value))
-            # What is the same everywhere follows from nothing.
-            alike = bool((part == part[0]).all())
-            own = follow(case, answer.value)
-            if alike or difference(pick(answer.value), own, 10 * tolerance(case)):
-                return problem
-        return None
-
-    return holds
-
-
 def _steps(rng: Rng) -> list[Case]:
     return [
         step_case(rng, [5, 3], (5, 7, 11, 3, 2), "random"),
@@ -264,9 +242,9 @@ LUONG_STEP = (
     Check("the state takes in y, the last h̃ and the last state", 3, _steps, equals(_state),
           parts=(1,)),
     Check("weights are the masked softmax of the general score", 2.5, _steps,
-          _right_or_following(_weights, _weights_of), parts=(1, 2)),
+          right_or_following(_weights, _weights_of), parts=(1, 2)),
     Check("h̃ is tanh(W_c [c; h])", 3, _steps,
-          _right_or_following(_vector, _vector_of)),
+          right_or_following(_vector, _vector_of)),
     Check("padding gets no weight and changes nothing", 1.5, _step_padded,
           resembling(zero_where_oracle_is(_weights), agrees_with_first(_step_without_padding))),
     Check("one sentence or one source position is enough", 1, _step_edges),
