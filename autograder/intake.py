@@ -7,10 +7,11 @@ their place. Metadata, tests, locked cells and outputs come from the release or 
 import copy
 import json
 import os
-import stat
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,18 @@ from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_locked, is_solution
 
 from autograder.assignment import is_anchor
+from autograder.plain_files import Unreadable, read_plain_file, shown
 from autograder.results import Finding
 
 MAX_BYTES = 32 * 2**20
 MAX_CELLS = 500
 MAX_SOURCE = 2**20
+MAX_VALUES = 10**6
+MAX_FILES = 1000
 _IMAGES = ("image/png", "image/jpeg", "image/gif")
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+# A string, also one that never ends, or the start of a value: linear in the text, whatever it is.
+_VALUE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -48,16 +55,12 @@ class Intake:
     readable: bool
 
 
-class Unreadable(Exception):
-    """A file that holds no usable notebook; the message says why."""
-
-
 def collect(folder: Path, name: str) -> Submission:
     """Read ``name``.ipynb (or the only notebook) of a student's folder, following no link."""
     student = folder.parent.name
     try:
         path, findings = _find_notebook(folder, name)
-        return Submission(student, _read_plain_file(path, MAX_BYTES), findings)
+        return Submission(student, read_plain_file(path, MAX_BYTES), findings)
     except Unreadable as problem:
         return Submission(student, None, (Finding("unreadable notebook", str(problem)),))
     except OSError as problem:
@@ -72,28 +75,17 @@ def _find_notebook(folder: Path, name: str) -> tuple[Path, tuple[Finding, ...]]:
     wanted = folder / f"{name}.ipynb"
     if os.path.lexists(wanted):
         return wanted, ()
-    others = sorted(p for p in folder.glob("*.ipynb") if not p.name.startswith("."))
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in islice(entries, MAX_FILES + 1)]
+    if len(names) > MAX_FILES:
+        raise Unreadable(f"There is no {name}.ipynb, but more than {MAX_FILES} other files.")
+    others = sorted(n for n in names if n.endswith(".ipynb") and not n.startswith("."))
     if len(others) != 1:
-        found = ", ".join(p.name for p in others) or "no notebook at all"
-        raise Unreadable(f"There is no {name}.ipynb, but {found}.")
-    message = f"The notebook is called {others[0].name}, not {name}.ipynb; it was graded."
-    return others[0], (Finding("renamed notebook", message),)
-
-
-def _read_plain_file(path: Path, limit: int) -> bytes:
-    """Read a regular file of at most ``limit`` bytes; a link, pipe or device is refused."""
-    if path.is_symlink():
-        raise Unreadable(f"{path.name} is a symbolic link; links are not followed.")
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unreadable(f"{path.name} is no regular file.")
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise Unreadable(
-            f"{path.name} is larger than {limit // 2**20} MiB; clear its outputs and submit again."
-        )
-    return content
+        found = ", ".join(shown(n) for n in others[:5]) or "no notebook at all"
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        raise Unreadable(f"There is no {name}.ipynb, but {found}{more}.")
+    message = f"The notebook is called {shown(others[0])}, not {name}.ipynb; it was graded."
+    return folder / others[0], (Finding("renamed notebook", message),)
 
 
 def rebuild(content: bytes | None, released: NotebookNode) -> Intake:
@@ -104,15 +96,15 @@ def rebuild(content: bytes | None, released: NotebookNode) -> Intake:
     """
     findings: list[Finding] = []
     try:
-        cells = _student_cells(content, findings) if content is not None else []
-        readable = content is not None
+        if content is not None:
+            notebook = _merge(_student_cells(content, findings), released, findings)
+            return Intake(notebook, tuple(findings), True)
     except Unreadable as problem:
         findings.append(Finding("unreadable notebook", str(problem)))
-        cells, readable = [], False
-    if not readable:
-        return Intake(copy.deepcopy(released), tuple(findings), False)
-    notebook = _merge(cells, released, findings)
-    return Intake(notebook, tuple(findings), True)
+    except Exception as problem:  # one file that nobody thought of must not stop the class
+        message = f"The file could not be read ({type(problem).__name__})."
+        findings.append(Finding("unreadable notebook", message))
+    return Intake(copy.deepcopy(released), tuple(findings), False)
 
 
 # ---------------------------------------------------------------- from bytes to plain cells
@@ -127,11 +119,16 @@ class _Cell:
     grade_id: str | None
     cell_id: str | None
     attachments: dict[str, dict[str, str]]
+    claims: dict[str, Any] = field(default_factory=dict)  # the other metadata of nbgrader
+
+
+class _Oversized(Exception):
+    """A cell too long to be run."""
 
 
 def _student_cells(content: bytes, findings: list[Finding]) -> list[_Cell]:
     data = _parse(_decode(content, findings))
-    data = _upgrade(data, findings)
+    data = _as_version_4(data, findings)
     raw = data.get("cells")
     if not isinstance(raw, list):
         raise Unreadable("The file is JSON, but it holds no list of cells.")
@@ -139,11 +136,39 @@ def _student_cells(content: bytes, findings: list[Finding]) -> list[_Cell]:
         findings.append(
             Finding("too many cells", f"{len(raw)} cells; only the first {MAX_CELLS} were read.")
         )
-    cells = [_plain_cell(cell) for cell in raw[:MAX_CELLS]]
-    dropped = cells.count(None)
-    if dropped:
-        findings.append(Finding("malformed cell", f"{dropped} cells are malformed: left out."))
-    return [cell for cell in cells if cell is not None]
+    _check_kernel(data.get("metadata"), findings)
+    return list(_plain_cells(raw[:MAX_CELLS], findings))
+
+
+def _plain_cells(raw: list[Any], findings: list[Finding]) -> Iterator[_Cell]:
+    malformed = oversized = 0
+    for cell in raw:
+        try:
+            plain = _plain_cell(cell)
+        except _Oversized:
+            oversized += 1
+            continue
+        if plain is None:
+            malformed += 1
+        else:
+            yield plain
+    if malformed:
+        findings.append(Finding("malformed cell", f"{malformed} cells are malformed: left out."))
+    if oversized:
+        message = f"{oversized} cells are longer than {MAX_SOURCE:,} characters: left out."
+        findings.append(Finding("oversized cell", message))
+
+
+def _check_kernel(metadata: Any, findings: list[Finding]) -> None:
+    """Name a notebook written for another language; how a Python kernel is called is free."""
+    metadata = metadata if isinstance(metadata, dict) else {}
+    for part, key in (("kernelspec", "language"), ("language_info", "name")):
+        described = metadata.get(part)
+        language = described.get(key) if isinstance(described, dict) else None
+        if isinstance(language, str) and language.lower() not in ("python", "python3", "ipython"):
+            message = f"The notebook asks for a {shown(language)} kernel; it was run as Python."
+            findings.append(Finding("wrong kernel", message))
+            return
 
 
 def _decode(content: bytes, findings: list[Finding]) -> str:
@@ -163,6 +188,11 @@ def _decode(content: bytes, findings: list[Finding]) -> str:
 
 
 def _parse(text: str) -> dict[str, Any]:
+    if sum(1 for _ in islice(_VALUE.finditer(text), MAX_VALUES + 1)) > MAX_VALUES:
+        raise Unreadable(
+            f"The file's JSON holds more than {MAX_VALUES:,} values; clear its outputs and "
+            "submit again."
+        )
     try:
         data = json.loads(text)
     except json.JSONDecodeError as problem:
@@ -177,17 +207,25 @@ def _parse(text: str) -> dict[str, Any]:
     return data
 
 
-def _upgrade(data: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:
-    """Bring a notebook of format 1 to 3 to format 4."""
-    version = data.get("nbformat")
-    if not isinstance(version, int) or version >= 4:
-        return data
-    try:
-        upgraded = nbformat.convert(nbformat.from_dict(data), 4)
-    except Exception as problem:  # any shape of nonsense may come here
-        raise Unreadable(f"The notebook's old format {version} could not be upgraded.") from problem
-    findings.append(Finding("old format", f"Format {version} was upgraded to format 4."))
-    return dict(upgraded)
+def _as_version_4(data: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:
+    """Bring a notebook of format 1 to 3 to format 4; a newer one is read as if it were 4."""
+    version, minor = data.get("nbformat"), data.get("nbformat_minor")
+    if type(version) is int and 1 <= version < 4:
+        try:
+            upgraded = nbformat.convert(nbformat.from_dict(data), 4)
+        except Exception as problem:  # any shape of nonsense may come here
+            message = f"The notebook's old format {version} could not be upgraded."
+            raise Unreadable(message) from problem
+        findings.append(Finding("old format", f"Format {version} was upgraded to format 4."))
+        return dict(upgraded)
+    newest = nbformat.current_nbformat_minor
+    if type(version) is not int or version < 1:
+        message = "The file does not say a notebook format; it was read as format 4."
+        findings.append(Finding("unknown format", message))
+    elif version > 4 or (type(minor) is int and minor > newest):
+        message = f"The notebook's format is newer than 4.{newest}; it was read as far as known."
+        findings.append(Finding("newer format", message))
+    return data
 
 
 def _plain_cell(cell: Any) -> _Cell | None:
@@ -197,20 +235,27 @@ def _plain_cell(cell: Any) -> _Cell | None:
     source = cell.get("source", "")
     if isinstance(source, list) and all(isinstance(line, str) for line in source):
         source = "".join(source)
-    if not isinstance(source, str) or len(source) > MAX_SOURCE:
+    if not isinstance(source, str):
         return None
-    source = source.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be written
+    if len(source) > MAX_SOURCE:
+        raise _Oversized
     metadata = cell.get("metadata")
     known = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    grade_id = known.get("grade_id") if isinstance(known, dict) else None
-    cell_id = cell.get("id")
+    claims = known if isinstance(known, dict) else {}
+    grade_id, cell_id = claims.get("grade_id"), cell.get("id")
     return _Cell(
         cell["cell_type"],
-        source,
+        _writable(source),
         grade_id if isinstance(grade_id, str) else None,
         cell_id if isinstance(cell_id, str) else None,
         dict(_images(cell.get("attachments"))),
+        claims,
     )
+
+
+def _writable(text: str) -> str:
+    """The text with lone surrogates, which no file can hold, replaced."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _images(attachments: Any) -> Iterator[tuple[str, dict[str, str]]]:
@@ -219,9 +264,13 @@ def _images(attachments: Any) -> Iterator[tuple[str, dict[str, str]]]:
         return
     for name, bundle in attachments.items():
         if isinstance(bundle, dict):
-            kept = {k: v for k, v in bundle.items() if k in _IMAGES and isinstance(v, str)}
+            kept = {
+                kind: data
+                for kind, data in bundle.items()
+                if kind in _IMAGES and isinstance(data, str) and _BASE64.fullmatch(data)
+            }
             if kept:
-                yield name, kept
+                yield _writable(name), kept
 
 
 # ---------------------------------------------------------------- into the released notebook
@@ -230,7 +279,7 @@ def _images(attachments: Any) -> Iterator[tuple[str, dict[str, str]]]:
 def _merge(cells: list[_Cell], released: NotebookNode, findings: list[Finding]) -> NotebookNode:
     """Put answers and own cells into the released notebook, in the released order."""
     anchors = {c.metadata.nbgrader.grade_id: c for c in released.cells if is_anchor(c)}
-    _recognise(cells, released, anchors)
+    _recognise(cells, anchors, findings)
     chosen = _choose(cells, anchors, findings)
     follows: dict[str | None, list[_Cell]] = {None: []}
     current: str | None = None
@@ -242,6 +291,7 @@ def _merge(cells: list[_Cell], released: NotebookNode, findings: list[Finding]) 
             follows[current].append(cell)
     merged = [_own_node(cell) for cell in follows[None]]
     for grade_id, anchor in anchors.items():
+        _check_claims(cells, anchor, findings)
         answer = cells[chosen[grade_id]] if grade_id in chosen else None
         merged.append(_anchor_node(anchor, answer, findings))
         merged.extend(_own_node(cell) for cell in follows.get(grade_id, []))
@@ -254,14 +304,37 @@ def _merge(cells: list[_Cell], released: NotebookNode, findings: list[Finding]) 
     )
 
 
-def _recognise(cells: list[_Cell], released: NotebookNode, anchors: dict[str, Any]) -> None:
+def _recognise(
+    cells: list[_Cell], anchors: dict[str, NotebookNode], findings: list[Finding]
+) -> None:
     """Forget unknown grade_ids; recognise a cell that lost its metadata by its cell id."""
     by_id = {anchor["id"]: grade_id for grade_id, anchor in anchors.items() if "id" in anchor}
     present = {cell.grade_id for cell in cells}
+    foreign = []
     for cell in cells:
-        if cell.grade_id not in anchors:
-            grade_id = by_id.get(cell.cell_id or "")
-            cell.grade_id = grade_id if grade_id not in present else None
+        if cell.grade_id in anchors:
+            continue
+        if cell.grade_id:
+            foreign.append(repr(shown(cell.grade_id)))
+        grade_id = by_id.get(cell.cell_id or "")
+        cell.grade_id = grade_id if grade_id not in present else None
+    if foreign:
+        told = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" * (len(foreign) > 3))
+        message = f"This assignment has no cell {told}; what stands there ran as the student's own."
+        findings.append(Finding("foreign cell", message))
+
+
+def _check_claims(cells: list[_Cell], anchor: NotebookNode, findings: list[Finding]) -> None:
+    """Name metadata that says something else than the release; it counts for nothing."""
+    true = anchor.metadata.nbgrader
+    claims = [cell.claims for cell in cells if cell.grade_id == true["grade_id"]]
+    if any(c["points"] != true.get("points", 0) for c in claims if "points" in c):
+        message = f"Cell {true['grade_id']!r} claims other points than it has; they are ignored."
+        findings.append(Finding("changed points", message))
+    flags = ("grade", "solution", "locked", "task")
+    if any(c[flag] != true.get(flag, False) for c in claims for flag in flags if flag in c):
+        message = f"Cell {true['grade_id']!r} claims to be of another kind; it is not."
+        findings.append(Finding("changed metadata", message))
 
 
 def _is_own(cell: _Cell, anchors: dict[str, NotebookNode]) -> bool:

@@ -1,15 +1,17 @@
+import copy
 import json
 import os
+import stat
 
 import nbformat
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell
-from nbgrader.utils import is_grade
+from nbgrader.utils import is_solution
 
 from autograder.assignment import notebook_bytes
-from autograder.intake import MAX_BYTES, MAX_CELLS, collect, rebuild
+from autograder.intake import MAX_BYTES, MAX_CELLS, MAX_FILES, MAX_VALUES, collect, rebuild
 
 IDS = ["intro", "setup", "masked_softmax", "general_score", "check_general_score", "why_masks"]
 
@@ -161,6 +163,12 @@ UNREADABLE = {
     "binary": bytes(range(256)) * 10,
     "old nonsense": b'{"nbformat": 3, "worksheets": 5}',
     "a long number": b'{"cells": ' + b"9" * 10_000 + b"}",
+    "a million values": b'{"cells": [' + b"0," * MAX_VALUES + b"0]}",
+    "a million empty lists": b'{"cells": [' + b"[]," * MAX_VALUES + b"0]}",
+    "a million texts": b'{"cells": [' + b'"",' * MAX_VALUES + b'""]}',
+    "a text of quotes without an end": b'{"cells": "' + b'\\"' * 10**6,
+    "NaN": b"NaN",
+    "UTF-16 cut in a character": '{"cells": []}'.encode("utf-16") + b"\x00",
 }
 
 
@@ -199,36 +207,252 @@ def test_a_malformed_cell_never_spoils_the_others(cell, student_notebook, releas
     notebook_bytes(intake.notebook)
 
 
+# ------------------------------------------------------------------ whatever is sent
+
+
+def assert_is_the_release_but_for_answers(notebook, released):
+    """Each graded cell stands there once, in order, as released; only answers differ."""
+    nbformat.validate(notebook)
+    notebook_bytes(notebook)
+    assert notebook.metadata == released.metadata
+    ours = [c for c in notebook.cells if "nbgrader" in c.metadata]
+    theirs = [c for c in released.cells if "nbgrader" in c.metadata]
+    assert [c.metadata for c in ours] == [c.metadata for c in theirs]
+    for mine, true in zip(ours, theirs, strict=True):
+        changes = {"source", "attachments"} if is_solution(true) else set()
+        assert {k: v for k, v in mine.items() if k not in changes} == {
+            k: v for k, v in true.items() if k not in changes
+        }
+    own = [c for c in notebook.cells if "nbgrader" not in c.metadata]
+    assert all(not c.metadata and not c.get("outputs") for c in own)
+
+
+TEXT = st.text(st.characters(exclude_categories=()), max_size=5)  # lone surrogates too
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
+PICTURES = st.dictionaries(TEXT, st.dictionaries(st.just("image/png") | TEXT, JSON, max_size=2))
 ANY_CELL = st.fixed_dictionaries(
     {},
     optional={
         "cell_type": st.sampled_from(["code", "markdown", "raw", "heading"]) | JSON,
-        "source": st.text() | st.lists(st.text(max_size=5)) | JSON,
+        "source": st.text() | st.lists(TEXT) | JSON,
         "id": st.sampled_from(["general_score", "intro"]) | JSON,
-        "attachments": st.dictionaries(st.text(max_size=3), JSON) | JSON,
+        "attachments": PICTURES | JSON,
         "metadata": st.fixed_dictionaries(
             {"nbgrader": st.fixed_dictionaries({"grade_id": st.sampled_from(IDS) | JSON}) | JSON}
         )
         | JSON,
     },
 )
+ANY_FORMAT = st.sampled_from([4, 3, 2, 1, 5]) | JSON
 
 
-@settings(max_examples=150, deadline=None)
-@given(cells=st.lists(ANY_CELL | JSON, max_size=6))
-def test_whatever_the_cells_hold_a_valid_notebook_with_every_graded_cell_comes_out(cells, released):
-    data = json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5})
-    notebook = rebuild(data.encode(), released).notebook
-    nbformat.validate(notebook)
+@settings(max_examples=100, deadline=None)
+@given(content=st.binary(max_size=200) | st.text(max_size=50).map(lambda t: t.encode("utf-16")))
+def test_any_bytes_give_the_release_and_a_finding(content, released):
+    intake = rebuild(content, released)
+    assert not intake.readable
+    assert intake.notebook == released
+    assert kinds(intake)[-1] == "unreadable notebook"
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=JSON | st.fixed_dictionaries({"cells": JSON, "nbformat": ANY_FORMAT}))
+def test_any_json_gives_the_release_and_a_finding(data, released):
+    intake = rebuild(json.dumps(data).encode(), released)
+    assert intake.findings
+    assert_is_the_release_but_for_answers(intake.notebook, released)
+
+
+@settings(max_examples=80, deadline=None)
+@given(cells=st.lists(ANY_CELL | JSON, max_size=6), metadata=JSON, version=ANY_FORMAT)
+def test_whatever_the_cells_hold_the_released_notebook_comes_out(
+    cells, metadata, version, released
+):
+    data = {"cells": cells, "metadata": metadata, "nbformat": version, "nbformat_minor": 5}
+    intake = rebuild(json.dumps(data).encode(), released)
+    assert_is_the_release_but_for_answers(intake.notebook, released)
+    assert not any("could not be read (" in f.message for f in intake.findings)
+
+
+CELL_KEYS = ["cell_type", "source", "metadata", "id", "outputs", "attachments"]
+NBGRADER_KEYS = ["grade_id", "points", "locked", "solution", "grade", "task", "schema_version"]
+MUTATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["drop", "double", "move", "field", "nbgrader", "top"]),
+        st.integers(0, 99),
+        st.integers(0, 99),
+        JSON | st.sampled_from(IDS),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def mutate(data, how, at, to, value):
+    cells = data["cells"]
+    if how == "top":
+        data[sorted(data)[at % len(data)]] = value
+    elif isinstance(cells, list) and cells:
+        at, to = at % len(cells), to % len(cells)
+        cell = cells[at]
+        if how == "drop":
+            cells.pop(at)
+        elif how == "double":
+            cells.insert(to, copy.deepcopy(cell))
+        elif how == "move":
+            cells.insert(to, cells.pop(at))
+        elif isinstance(cell, dict) and how == "field":
+            cell[CELL_KEYS[to % len(CELL_KEYS)]] = value
+        elif isinstance(cell, dict) and isinstance(cell.get("metadata"), dict):
+            held = cell["metadata"].setdefault("nbgrader", {})
+            if isinstance(held, dict):
+                held[NBGRADER_KEYS[to % len(NBGRADER_KEYS)]] = value
+
+
+@settings(max_examples=100, deadline=None)
+@given(mutations=MUTATIONS)
+def test_whatever_is_done_to_an_honest_notebook_the_released_one_comes_out(mutations, released):
+    data = json.loads(notebook_bytes(released))
+    for mutation in mutations:
+        mutate(data, *mutation)
+    intake = rebuild(json.dumps(data).encode(), released)
+    assert_is_the_release_but_for_answers(intake.notebook, released)
+    assert not any("could not be read (" in f.message for f in intake.findings)
+    ids = [
+        c["metadata"]["nbgrader"].get("grade_id")
+        for c in released.cells
+        if "nbgrader" in c.metadata
+    ]
+    sent = str(data.get("cells"))
+    if any(f"'{grade_id}'" not in sent for grade_id in ids):
+        assert intake.findings
+
+
+@settings(max_examples=100, deadline=None)
+@given(cut=st.integers(0, 10**6), junk=st.binary(min_size=1, max_size=4), keep=st.booleans())
+def test_damaged_bytes_never_raise_and_are_named(cut, junk, keep, released):
+    content = notebook_bytes(released)
+    cut %= len(content)
+    damaged = content[:cut] + junk + (content[cut:] if keep else b"")
+    intake = rebuild(damaged, released)
+    assert_is_the_release_but_for_answers(intake.notebook, released)
+    if not keep:
+        assert kinds(intake)[-1] == "unreadable notebook"
+
+
+@pytest.mark.parametrize("grade_id", IDS)
+@pytest.mark.parametrize("copies", [2, 5])
+def test_duplicates_of_a_grade_id_never_reach_execution(grade_id, copies, released):
+    data = json.loads(notebook_bytes(released))
+    [cell] = [c for c in data["cells"] if c["id"] == grade_id]
+    data["cells"] += [{**cell, "source": f"x = {i}"} for i in range(copies - 1)]
+    intake = rebuild(json.dumps(data).encode(), released)
+    assert "duplicate cell" in kinds(intake)
+    assert_is_the_release_but_for_answers(intake.notebook, released)
+    locked = not is_solution(cell_of(released, grade_id))
+    assert ("x = 0" in [c.source for c in intake.notebook.cells]) is not locked
+
+
+def test_a_cell_of_another_assignment_is_named_and_counts_as_own(student_notebook, released):
+    work = student_notebook()
+    stray = new_code_cell("x = 1", metadata=cell_of(work, "general_score").metadata)
+    stray.metadata.nbgrader["grade_id"] = "bahdanau\x1b[2J" + "y" * 100
+    work.cells.append(stray)
+    intake = rebuild(notebook_bytes(work), released)
+    assert kinds(intake) == ["foreign cell"]
+    assert intake.findings[0].message.isprintable()
+    assert "nbgrader" not in intake.notebook.cells[-1].metadata
+
+
+def test_claims_to_other_points_or_another_kind_are_named(student_notebook, released):
+    work = student_notebook()
+    cell_of(work, "check_general_score").metadata.nbgrader["points"] = 1000
+    cell_of(work, "why_masks").metadata.nbgrader["locked"] = True
+    assert kinds(rebuild(notebook_bytes(work), released)) == ["changed points", "changed metadata"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "named"),
+    [
+        ({"kernelspec": {"name": "ir", "language": "R"}}, True),
+        ({"language_info": {"name": "julia"}}, True),
+        ({"kernelspec": {"name": "my-env", "display_name": "torch", "language": "python"}}, False),
+        ({"kernelspec": {"name": "python3.13"}}, False),
+        ({"kernelspec": 3, "language_info": {"name": 7}}, False),
+        (None, False),
+    ],
+)
+def test_another_language_is_named_and_another_name_of_python_is_not(
+    metadata, named, student_notebook, released
+):
+    data = json.loads(notebook_bytes(student_notebook()))
+    data["metadata"] = metadata
+    assert ("wrong kernel" in kinds(rebuild(json.dumps(data).encode(), released))) is named
+
+
+@pytest.mark.parametrize("minor", [0, 1, 2, 3, 4])
+def test_older_minor_formats_are_read_without_a_word(minor, student_notebook, released, right):
+    data = json.loads(notebook_bytes(student_notebook(**right)))
+    data["nbformat_minor"] = minor
+    for cell in data["cells"]:
+        del cell["id"]
+    intake = rebuild(json.dumps(data).encode(), released)
+    assert intake.findings == ()
+    assert cell_of(intake.notebook, "general_score").source == right["general_score"]
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [
+        ((4, 99), "newer format"),
+        ((5, 0), "newer format"),
+        ((10**30, 0), "newer format"),
+        ((None, 5), "unknown format"),
+        (("4", 5), "unknown format"),
+        ((True, 5), "unknown format"),
+        ((0, 0), "unknown format"),
+    ],
+)
+def test_a_format_that_is_not_known_is_named_and_read(
+    version, kind, student_notebook, released, right
+):
+    data = json.loads(notebook_bytes(student_notebook(**right)))
+    data["nbformat"], data["nbformat_minor"] = version
+    intake = rebuild(json.dumps(data).encode(), released)
+    assert kinds(intake) == [kind]
+    assert cell_of(intake.notebook, "general_score").source == right["general_score"]
+
+
+def test_an_answer_too_long_to_run_is_left_out_and_named(student_notebook, released):
+    work = student_notebook(general_score="x" * (2**20 + 1))
+    assert kinds(rebuild(notebook_bytes(work), released)) == ["oversized cell", "missing cell"]
+
+
+def test_a_picture_that_is_none_and_a_name_that_cannot_be_written_do_no_harm(
+    student_notebook, released
+):
+    data = json.loads(notebook_bytes(student_notebook()))
+    data["cells"][-1]["attachments"] = {
+        "a\ud800.png": {"image/png": "aGk="},
+        "b.png": {"image/png": "\ud800<script>"},
+    }
+    notebook = rebuild(json.dumps(data).encode(), released).notebook
+    assert cell_of(notebook, "why_masks")["attachments"] == {"a?.png": {"image/png": "aGk="}}
     notebook_bytes(notebook)
-    for grade_id in (c.metadata.nbgrader.grade_id for c in released.cells if is_grade(c)):
-        cell = cell_of(notebook, grade_id)
-        assert cell.metadata == cell_of(released, grade_id).metadata
+
+
+def test_what_nobody_thought_of_is_a_finding_and_no_exception(released, monkeypatch):
+    def fail(*_args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("autograder.intake._merge", fail)
+    intake = rebuild(notebook_bytes(released), released)
+    assert (intake.readable, intake.notebook) == (False, released)
+    assert "ZeroDivisionError" in intake.findings[-1].message
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
@@ -295,6 +519,50 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
     found = collect(home, "luong")
     assert found.content is None
     assert "no regular file" in found.findings[0].message
+
+
+def test_a_hard_link_is_refused(tmp_path):
+    (tmp_path / "elsewhere.ipynb").write_bytes(b"{}")
+    home = folder(tmp_path)
+    os.link(tmp_path / "elsewhere.ipynb", home / "luong.ipynb")
+    found = collect(home, "luong")
+    assert found.content is None
+    assert "hard link" in found.findings[0].message
+
+
+def test_a_device_is_refused_unopened(tmp_path, monkeypatch):
+    home = folder(tmp_path)
+    try:
+        os.mknod(home / "luong.ipynb", 0o666 | stat.S_IFCHR, os.makedev(1, 5))  # /dev/zero
+    except PermissionError:
+        pytest.skip("only root may make a device")
+    monkeypatch.setattr(os, "open", None)
+    found = collect(home, "luong")
+    assert found.content is None
+    assert "no regular file" in found.findings[0].message
+
+
+def test_a_folder_in_place_of_the_notebook_is_refused(tmp_path):
+    home = folder(tmp_path)
+    (home / "luong.ipynb").mkdir()
+    assert "no regular file" in collect(home, "luong").findings[0].message
+
+
+def test_a_name_that_is_no_text_can_be_written_down(tmp_path):
+    home = folder(tmp_path)
+    (home / os.fsdecode(b"\xff\x1b[2J.ipynb")).write_bytes(b"{}")
+    message = collect(home, "luong").findings[0].message
+    assert message.isprintable()
+    message.encode()
+
+
+def test_a_flood_of_files_is_not_listed(tmp_path):
+    home = folder(tmp_path)
+    for i in range(MAX_FILES + 1):
+        (home / f"{i}.ipynb").touch()
+    found = collect(home, "luong")
+    assert found.content is None
+    assert len(found.findings[0].message) < 200
 
 
 def test_a_huge_file_is_refused(tmp_path):
