@@ -1,17 +1,19 @@
 """Attention, from recurrent encoder-decoders to the Transformer: the library behind the book.
 
-Modules import from the floors below their own only.
+A module uses those of its own floor and of the floors below.
 
 ===================  ==========================================================================
-floor                modules
+floor, from the top  modules
 ===================  ==========================================================================
+judging and showing  evaluation, explanation, plots
+using                training, checkpoint, decoding, metrics, inside, recurrence_cost
 models               seq2seq, transformer, language_models, captioning, classification
-layers               recurrent, layers, multihead, pooling, embedding, padding
-attention            attention, efficient, triton_attention, area_attention, local_attention
-parts                masks, scores, positions, cells
-training and use     losses, schedules, training, checkpoint, decoding, evaluation
-looking inside       inside, explanation, recurrence_cost, metrics, plots
-speed                fast, fast_recurrent: the same results, sooner
+layers               recurrent, layers, visual_attention
+building blocks      multihead, pooling, embedding, padding, losses, schedules, fast_recurrent
+attention            attention, efficient, triton_attention, area_attention, local_attention, fast
 data and records     data, results
+first parts          masks, scores, positions, cells
 ===================  ==========================================================================
+
+fast and fast_recurrent hold what is done for speed alone; their results are those of the rest.
 """
