@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -142,6 +143,8 @@ def _constant(exercise: Exercise, number: float) -> Callable[..., Any]:
 def _filled(value: Any, number: float) -> Any:
     if isinstance(value, Tensor):
         return torch.full_like(value, number)
+    if isinstance(value, np.ndarray):
+        return np.full_like(value, number)
     if isinstance(value, tuple):
         return tuple(_filled(item, number) for item in value)
     return number

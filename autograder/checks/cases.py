@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ _ANSWER_FIELDS = ("value", "error", "where", "inside", "grads", "changed", "skip
 
 @dataclass(frozen=True)
 class Case:
-    """The arguments of one call.
+    """The arguments of one call: tensors, NumPy arrays in float64, plain data.
 
     ``grad`` also brings back the gradient of every floating tensor argument; ``cuda`` runs the
     case on a GPU. Where there is none, a dry run without numbers still finds mixed devices.
@@ -152,6 +153,8 @@ def upcast(case: Case) -> Case:
 def _wide(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.to(torch.float64) if value.is_floating_point() else value
+    if isinstance(value, np.ndarray):
+        return value.astype(np.float64) if value.dtype.kind == "f" else value
     if isinstance(value, dict):
         return {key: _wide(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

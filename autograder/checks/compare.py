@@ -59,6 +59,12 @@ def misfit(
         if value.shape != wanted.shape:
             return f"{what} has shape {tuple(value.shape)}; wanted {tuple(wanted.shape)}"
         return None
+    if type(wanted) is np.ndarray:
+        if type(value) is not np.ndarray:
+            return f"{what} is {kind_of(value)}; wanted a NumPy array"
+        if value.shape != wanted.shape:
+            return f"{what} has shape {value.shape}; wanted {wanted.shape}"
+        return None
     if type(wanted) is tuple:
         if type(value) not in (tuple, list) or len(value) != len(wanted):
             return f"{what} is {kind_of(value)}; wanted a tuple of {len(wanted)}"

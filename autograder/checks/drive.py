@@ -147,6 +147,8 @@ def _fresh(value: Any, device: str, grad: bool) -> Any:
         copy = torch.stack([value, value], -1)[..., 0] if strided else value.clone()
         copy = copy if device == "cpu" else copy.to(device)
         return copy.requires_grad_(grad and copy.is_floating_point())
+    if isinstance(value, np.ndarray):
+        return value.copy()
     if isinstance(value, dict):
         return {key: _fresh(item, device, grad) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -160,6 +162,10 @@ def _same(passed: Any, original: Any) -> bool:
         if type(passed) is not Tensor or passed.shape != original.shape:
             return False
         return passed.dtype == original.dtype and torch.equal(passed.detach().cpu(), original)
+    if isinstance(original, np.ndarray):
+        if type(passed) is not np.ndarray or passed.dtype != original.dtype:
+            return False
+        return np.array_equal(passed, original)
     if isinstance(original, dict):
         return passed.keys() == original.keys() and all(
             _same(passed[key], item) for key, item in original.items()

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from autograder.checks import display
@@ -20,6 +21,7 @@ from autograder.checks.compare import at, misfit, same_answer, same_but_for_nan,
 from autograder.checks.drive import drive
 from autograder.checks.forbidden import forbidden_calls
 from autograder.checks.spec import Exercise, Misconception, Unclear
+from autograder.checks.wire import DTYPES
 
 # The least share of the points that a mistake with a name leaves. Which checks pass by luck depends
 # on the numbers drawn; two students with the same slip must not get different marks for it.
@@ -166,7 +168,9 @@ def _plain_value(value: Any, depth: int) -> bool:
         return depth < 8 and all(_plain_value(item, depth + 1) for item in value)
     if kind is dict:
         return depth < 8 and all(_plain_value(item, depth + 1) for item in value.values())
-    return value is None or kind in (bool, int, float, str, Tensor, np.ndarray)
+    if kind is np.ndarray:
+        return value.dtype.name in DTYPES
+    return value is None or kind in (bool, int, float, str, Tensor)
 
 
 def _is_stub(answer: Answer) -> bool:
@@ -224,7 +228,7 @@ def _results(
             troubles.add(kind)
         elif kept:
             asked, given, wanted = (list(column) for column in zip(*kept, strict=True))
-            problem = check.holds(asked, [_as_tuple(answer) for answer in given], wanted)
+            problem = check.holds(asked, *([_as_read(a) for a in row] for row in (given, wanted)))
         results.append(_result(check.name, worth, problem, results))
     return tuple(results)
 
@@ -241,9 +245,15 @@ def _result(
     return CheckResult(name, problem is None, worth, problem or "")
 
 
-def _as_tuple(answer: Answer) -> Answer:
-    """A list of results will do where a tuple is wanted."""
-    return replace(answer, value=tuple(answer.value)) if type(answer.value) is list else answer
+def _as_read(answer: Answer) -> Answer:
+    """The answer as properties read it: a tuple for a list of results, tensors for arrays."""
+    return replace(answer, value=_tensors(answer.value))
+
+
+def _tensors(value: Any) -> Any:
+    if type(value) in (list, tuple):
+        return tuple(map(_tensors, value))
+    return torch.from_numpy(value) if type(value) is np.ndarray else value
 
 
 def _unfit(answer: Answer, expected: Answer, parts: tuple[int, ...] | None) -> str | None:

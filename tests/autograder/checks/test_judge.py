@@ -355,3 +355,41 @@ def test_a_number_may_be_a_tensor_without_axes_but_no_bool():
     assert misfit(1, 0.5) is None
     assert misfit(True, 0.5) == "your result is a bool; wanted a number"
     assert misfit(torch.zeros(1), 0.5) == "your result is a tensor of shape (1,); wanted a number"
+
+
+ARRAYS = Exercise(
+    "double_array",
+    "Doubling an array",
+    10,
+    lambda x: (2 * x, x > 0),
+    (
+        Check("values are doubled", 8, lambda rng: [Case((rng.normal(size=(2, 3)),))]),
+        Check("inputs are left as they were", 2, lambda rng: [Case((rng.normal(size=(2, 3)),))],
+              resembling(inputs_unchanged)),
+    ),
+    (Misconception("tripled", "tripled", lambda x: (3 * x, x > 0), "Is three one too many?"),),
+)  # fmt: skip
+
+
+def doubled_in_place(x):
+    x *= 2
+    return x, x > 0
+
+
+@pytest.mark.parametrize(
+    ("function", "points", "words"),
+    [
+        (lambda x: [x + x, x > 0], 10, "All checks passed"),
+        (lambda x: (x + 1, x > 0), 2, "6 of 12 values differ"),
+        (lambda x: (3 * x, x > 0), 5, "Is three one too many?"),
+        (lambda x: ((2 * x).T, x > 0), 0, "the first thing you return has shape (3, 2)"),
+        (lambda x: (torch.from_numpy(2 * x), x > 0), 0, "a tensor of shape (2, 3); wanted a NumPy"),
+        (lambda x: ((2 * x).tolist(), x > 0), 0, "a list of 2; wanted a NumPy array"),
+        (doubled_in_place, 8, "modified in place"),
+    ],
+)
+def test_numpy_arrays_are_judged_as_tensors_are(function, points, words):
+    cases = draw_cases(ARRAYS, 0)
+    result = judge(ARRAYS, cases, [drive(function, row) for row in cases])
+    assert words in result.message
+    assert result.points == points
