@@ -50,6 +50,7 @@ def main() -> None:
     \b
     A whole round:
       autograder release luong --course _build/course
+      autograder collect luong --course _build/course --from submissions.zip
       autograder grade luong --course _build/course --sandbox none
       autograder feedback luong --course _build/course
       autograder report luong --course _build/course
@@ -109,6 +110,57 @@ def sample_class(assignment: str, course: Path) -> None:
 
     students, written = write_sample_class(assignment, Course(course))
     click.echo(f"{len(students)} sample students, {written} files written: {course / 'submitted'}")
+
+
+@main.command()
+@assignment_argument
+@click.option(
+    "--from",
+    "sources",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    help="A zip that Canvas or Moodle made, or a folder with one for each student; repeatable.",
+)
+@course_option
+@click.option(
+    "--roster",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Canvas' gradebook or Moodle's grading worksheet as CSV: logins, and Moodle's times.",
+)
+@click.option(
+    "--timezone",
+    metavar="NAME",
+    help="The time zone of Moodle's worksheet, e.g. Europe/Berlin.  [default: this computer's]",
+)
+@_in_sentences
+def collect(
+    assignment: str,
+    sources: tuple[Path, ...],
+    course: Path,
+    roster: Path | None,
+    timezone: str | None,
+) -> None:
+    """Bring what students handed in into the course; nothing is unpacked, run or overwritten.
+
+    \b
+    Example:
+      autograder collect luong --from submissions.zip --roster gradebook.csv --course _build/course
+
+    Understands Canvas' and Moodle's submission zips, packed or unpacked, and folders with
+    student/luong.ipynb, student/luong/luong.ipynb or student.zip. Each version is kept in
+    collected/; running it again changes nothing.
+
+    Exit code 0: every student's notebook is in place. 1: something needs a look; it is named.
+    """
+    from autograder.assignment import Course
+    from autograder.collect.collector import collect_downloads
+
+    outcome = collect_downloads(assignment, Course(course), sources, roster, timezone)
+    for line in outcome.told():
+        click.echo(line)
+    if not outcome.ok:
+        sys.exit(NOT_ALL_GRADED)
 
 
 @main.command()

@@ -1,10 +1,23 @@
+import zipfile
+
 import nbformat
 import pytest
 from click.testing import CliRunner
 
+from autograder.assignment import notebook_bytes
 from autograder.cli import main
 
-COMMANDS = ["release", "sample-class", "grade", "feedback", "report", "export", "audit", "check"]
+COMMANDS = [
+    "release",
+    "sample-class",
+    "collect",
+    "grade",
+    "feedback",
+    "report",
+    "export",
+    "audit",
+    "check",
+]
 
 
 @pytest.fixture
@@ -51,6 +64,32 @@ def test_sample_class_says_what_is_wrong_and_what_to_run(cli, tmp_path):
     assert (code, "There is no sample class for 'nothing'" in said) == (2, True)
     code, said = cli("sample-class", "luong", "--course", tmp_path)
     assert (code, "autograder release luong" in " ".join(said.split())) == (2, True)
+
+
+def test_collect_brings_a_download_in_and_names_what_needs_a_look(
+    cli, home, tmp_path, student_notebook
+):
+    work = notebook_bytes(student_notebook())
+    download = tmp_path / "submissions.zip"
+    with zipfile.ZipFile(download, "w") as archive:
+        archive.writestr("lovelaceada_12345_67890_luong.ipynb", work)
+    words = ["collect", "luong", "--course", home.root, "--from", download]
+    code, said = cli(*words)
+    assert (code, "12345 (lovelaceada): new" in said) == (0, True)
+    assert (home.submitted("12345", "luong") / "luong.ipynb").read_bytes() == work
+    assert "1 students: 1 unchanged; 0 files left out." in cli(*words)[1]
+    with zipfile.ZipFile(download, "a") as archive:
+        archive.writestr("../../evil.ipynb", work)
+    code, said = cli(*words)
+    assert (code, "Left out: ../../evil.ipynb: its path leads out" in said) == (1, True)
+
+
+def test_collect_names_a_roster_that_is_none(cli, home, tmp_path):
+    path = tmp_path / "roster.csv"
+    path.write_text("a,b\n1,2\n")
+    words = ["collect", "luong", "--course", home.root, "--from", tmp_path, "--roster", path]
+    code, said = cli(*words)
+    assert (code, "neither Canvas' gradebook" in " ".join(said.split())) == (2, True)
 
 
 def test_grade_refuses_to_choose_a_sandbox_by_itself(cli, home):

@@ -1,0 +1,1 @@
+"""Bring what students handed in to Canvas, Moodle or a folder into the course."""
