@@ -62,6 +62,12 @@ class CaptionerConfig:
             raise ValueError(f"expected is {self.expected}; wanted a share from 0 to 1")
 
 
+def _convolution(d_in: int, d_out: int, *, stride: int = 1) -> tuple[nn.Module, ...]:
+    """Build a 3 × 3 convolution; the normalisation after it has the bias."""
+    convolution = nn.Conv2d(d_in, d_out, 3, stride=stride, padding=1, bias=False)
+    return convolution, nn.BatchNorm2d(d_out), nn.ReLU()
+
+
 class GridEncoder(nn.Module):
     """A small convolutional network: one feature vector for each 4 × 4 pixels of a picture.
 
@@ -78,15 +84,9 @@ class GridEncoder(nn.Module):
     def __init__(self, channels: int, d_features: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(5, channels, 3, stride=2, padding=1),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, d_features, 3, stride=2, padding=1),
-            nn.BatchNorm2d(d_features),
-            nn.ReLU(),
-            nn.Conv2d(d_features, d_features, 3, padding=1),
-            nn.BatchNorm2d(d_features),
-            nn.ReLU(),
+            *_convolution(5, channels, stride=2),
+            *_convolution(channels, d_features, stride=2),
+            *_convolution(d_features, d_features),
         )
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ class Recipe:
     scenes: int = 20_000
     held_out: int = 500
     batch_size: int = 32
-    steps: int = 1000
+    steps: int = 2000
     learning_rate: float = 1e-2
 
 
