@@ -123,7 +123,7 @@ def open_zip(file: BinaryIO | bytes, limits: Limits) -> ZipFile:
 
 def zip_entries(archive: ZipFile) -> Iterator[Entry | Skipped]:
     """List an opened zip: each file once, as something to read or as skipped with a reason."""
-    files = [info for info in archive.infolist() if not info.is_dir()]
+    files = [info for info in archive.infolist() if not _plain_path(info).endswith("/")]
     taken = Counter(same_name(_plain_path(info)) for info in files)
     for info in files:
         path = _plain_path(info)
@@ -146,7 +146,7 @@ def _refusal(info: ZipInfo) -> str | None:
     ratio = info.file_size / max(1, info.compress_size)
     refusals = (
         (_unsafe_path(info.orig_filename), "its path leads out of the archive."),
-        (not _plain_path(info).isprintable(), "its name is no readable text."),
+        (not info.filename or not info.filename.isprintable(), "its name is no readable text."),
         (len(info.filename) > MAX_NAME, f"its name has more than {MAX_NAME} characters."),
         (kind == stat.S_IFLNK, "it is a symbolic link; links are not followed."),
         (kind not in (0, stat.S_IFREG, stat.S_IFLNK), "it is no regular file."),

@@ -81,6 +81,18 @@ def test_a_path_that_hides_its_end_is_refused():
     assert all(reason is not None for reason in listed(content).values())
 
 
+@pytest.mark.parametrize("name", ["", "a\x1b[2J.ipynb", "\u202eipynb.exe", "x" * 1001])
+def test_a_name_that_cannot_be_shown_is_refused(name):
+    content = zipped((name or "x", b"{}"))
+    if not name:
+        start, end = content.index(b"PK\1\2"), content.index(b"PK\5\6")
+        directory = bytearray(content[start : end - 1])
+        directory[28] = 0  # the length of the name
+        record = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(directory), start, 0)
+        content = content[:start] + bytes(directory) + record
+    assert [reason is not None for reason in listed(content).values()] == [True]
+
+
 @pytest.mark.parametrize(
     ("kind", "word"),
     [
