@@ -5,6 +5,7 @@ from attention_lib.plots.drawings import arrow, box, drawing, encoder_decoder
 from attention_lib.plots.heads import entropy_by_layer, heads_grid
 from attention_lib.plots.maps import alignment_map, heat_map
 from attention_lib.plots.overlay import image_overlay
+from attention_lib.plots.recurrence import all_at_once, lstm_cell, word_by_word
 from attention_lib.plots.style import COLOURS, SCORES_MAP, WEIGHTS_MAP, use_style
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "SCORES_MAP",
     "WEIGHTS_MAP",
     "alignment_map",
+    "all_at_once",
     "arrow",
     "box",
     "drawing",
@@ -21,5 +23,7 @@ __all__ = [
     "heat_map",
     "image_overlay",
     "lines_by_length",
+    "lstm_cell",
     "use_style",
+    "word_by_word",
 ]
