@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
@@ -27,7 +27,9 @@ from nbformat import NotebookNode
 
 from autograder.outputs import Outputs
 
+AUTO_SANDBOX = "auto"
 NO_SANDBOX = "none"
+_BUBBLE = "attention-course-bubble"
 _LOCAL = "local-provisioner"
 _ENVIRONMENT = (
     "CUDA_VISIBLE_DEVICES",
@@ -86,12 +88,15 @@ def provisioner_name(sandbox: str) -> str:
     """
     if sandbox == NO_SANDBOX:
         return _LOCAL
+    if sandbox == AUTO_SANDBOX:
+        return _BUBBLE
     known = KernelProvisionerFactory.instance().get_provisioner_entries()
     if sandbox not in known:
         others = sorted(set(known) - {_LOCAL})
         raise ValueError(
             f"No sandbox is called {sandbox!r}. Installed: {', '.join(others)}; "
-            f"or {NO_SANDBOX!r}, on a machine where students' code may do what you may."
+            f"{AUTO_SANDBOX!r} takes {_BUBBLE!r}; or {NO_SANDBOX!r}, on a machine where students' "
+            "code may do what you may."
         )
     return sandbox
 
@@ -107,7 +112,9 @@ class _OneSpec(KernelSpecManager):
         return self._spec
 
 
-def _kernel_spec(sandbox: str, scratch: Path) -> KernelSpec:
+def _kernel_spec(sandbox: str, scratch: Path, imports: Sequence[str]) -> KernelSpec:
+    name = provisioner_name(sandbox)
+    config = {"imports": list(imports)} if name == _BUBBLE else {}
     return KernelSpec(
         argv=[
             sys.executable,
@@ -127,20 +134,26 @@ def _kernel_spec(sandbox: str, scratch: Path) -> KernelSpec:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
         },
-        metadata={"kernel_provisioner": {"provisioner_name": provisioner_name(sandbox)}},
+        metadata={"kernel_provisioner": {"provisioner_name": name, "config": config}},
     )
 
 
 class Kernel:
     """One kernel, its connection and its scratch folder, all gone after ``close``."""
 
-    def __init__(self, sandbox: str, limits: Limits, folder: Path | None = None):
+    def __init__(
+        self,
+        sandbox: str,
+        limits: Limits,
+        folder: Path | None = None,
+        imports: Sequence[str] = (),
+    ):
         self._limits = limits
         self._scratch = Path(tempfile.mkdtemp(prefix="grade-"))
         self._context = zmq.Context()
         self._context.setsockopt(zmq.MAXMSGSIZE, limits.message)
         self._manager = KernelManager(
-            kernel_spec_manager=_OneSpec(_kernel_spec(sandbox, self._scratch)),
+            kernel_spec_manager=_OneSpec(_kernel_spec(sandbox, self._scratch, imports)),
             kernel_name="grading",
             connection_file=str(self._scratch / "kernel.json"),
             transport="ipc",
@@ -253,15 +266,18 @@ def run_notebook(
     sandbox: str,
     limits: Limits,
     folder: Path | None = None,
+    imports: Sequence[str] = (),
 ) -> dict[int, CellRun]:
     """Run every code cell; a graded cell named in ``drives`` is replaced by what its drive says.
 
     A drive is asked for its source only when its turn has come, after the student's code ran.
+    ``imports`` names the modules that a sandboxed kernel finds already imported; of the course's
+    own it may import no others.
 
     Raises:
         ExecutionError: no kernel could be started.
     """
-    return _Session(notebook, drives, sandbox, limits, folder).run()
+    return _Session(notebook, drives, sandbox, limits, folder, imports).run()
 
 
 class _Session:
@@ -274,7 +290,9 @@ class _Session:
         sandbox: str,
         limits: Limits,
         folder: Path | None,
+        imports: Sequence[str],
     ):
+        self._imports = imports
         self._cells = notebook.cells
         self._drives = drives
         self._sandbox = sandbox
@@ -328,7 +346,7 @@ class _Session:
         None when the submission's time is over.
         """
         while self._left() > 0:
-            kernel = Kernel(self._sandbox, self._limits, self._folder)
+            kernel = Kernel(self._sandbox, self._limits, self._folder, self._imports)
             try:
                 if self._replay(kernel, upto):
                     return kernel

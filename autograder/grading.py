@@ -24,6 +24,7 @@ from autograder.checks.wire import WireError
 from autograder.execute import CellRun, Limits, run_notebook
 from autograder.intake import Intake, Submission, rebuild
 from autograder.results import ExerciseResult, Finding, SubmissionResult
+from autograder.sandbox.view import imports_of
 
 # Worth knowing, but nothing that a person has to look into.
 MILD = frozenset({"old format", "renamed notebook", "wrong encoding"})
@@ -87,7 +88,7 @@ def grade_submission(job: Job) -> Graded:
     findings = [*job.submission.findings, *intake.findings]
     runs: dict[int, CellRun] = {}
     if intake.readable:
-        runs, outcomes = _run_and_judge(job, intake.notebook, exercises)
+        runs, outcomes = _run_and_judge(job, intake.notebook, exercises, imports_of(released))
         findings += _run_findings(intake.notebook, runs, job.limits)
     else:
         outcomes = _not_run(exercises, findings[-1].message)
@@ -111,10 +112,13 @@ def ungraded(job: Job, kind: str, message: str) -> Graded:
 
 
 def _run_and_judge(
-    job: Job, notebook: NotebookNode, exercises: dict[str, Exercise]
+    job: Job,
+    notebook: NotebookNode,
+    exercises: dict[str, Exercise],
+    imports: Sequence[str],
 ) -> tuple[dict[int, CellRun], dict[str, _Outcome]]:
     asked: dict[str, _Question] = {}
-    runs = _run(job, notebook, exercises, asked)
+    runs = _run(job, notebook, exercises, imports, asked)
     outcomes = {}
     for index, run in runs.items():
         grade_id = notebook.cells[index].metadata.get("nbgrader", {}).get("grade_id")
@@ -125,7 +129,11 @@ def _run_and_judge(
 
 
 def _run(
-    job: Job, notebook: NotebookNode, exercises: dict[str, Exercise], asked: dict[str, _Question]
+    job: Job,
+    notebook: NotebookNode,
+    exercises: dict[str, Exercise],
+    imports: Sequence[str],
+    asked: dict[str, _Question],
 ) -> dict[int, CellRun]:
     """Run the notebook; ``asked`` takes each question at the moment when it is put."""
 
@@ -138,7 +146,7 @@ def _run(
         return _DRIVE.format(make_request(exercise.name, question.nonce, question.cases))
 
     drives = {g: (lambda g=g: drive(g)) for g in exercises}
-    return run_notebook(notebook, drives, sandbox=job.sandbox, limits=job.limits)
+    return run_notebook(notebook, drives, sandbox=job.sandbox, limits=job.limits, imports=imports)
 
 
 def _verdict(
