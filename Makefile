@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 COURSE := _build/course
-UNITS := luong
+UNITS := $(sort $(basename $(notdir $(wildcard solutions/*.py))))
+# The unit whose invented class shows what an instructor gets.
+SAMPLE := luong
 # The models are small: a second thread gains little, and threads that outnumber the free cores
 # wait for each other.
 export OMP_NUM_THREADS ?= 1
@@ -12,9 +14,9 @@ export OMP_NUM_THREADS ?= 1
 course: book class
 	@echo
 	@echo "The book:          $(abspath _build/html/index.html)"
-	@echo "The class report:  $(abspath $(COURSE)/reports/luong.html)"
+	@echo "The class report:  $(abspath $(COURSE)/reports/$(SAMPLE).html)"
 	@echo "Feedback pages:    $(abspath $(COURSE)/feedback)"
-	@echo "Marks as CSV:      $(abspath $(COURSE)/reports/luong.csv)"
+	@echo "Marks as CSV:      $(abspath $(COURSE)/reports/$(SAMPLE).csv)"
 	@echo "The exercises:     $(abspath exercises)"
 
 test: course lint
@@ -30,18 +32,20 @@ book: .venv/installed exercises
 	$(BIN)/jupyter-book build book -W -n --keep-going
 
 exercises: .venv/installed
-	$(BIN)/autograder release $(UNITS) --course $(COURSE) --exercises exercises
+	for unit in $(UNITS); do \
+		$(BIN)/autograder release $$unit --course $(COURSE) --exercises exercises || exit 1; \
+	done
 
 class: exercises
-	$(BIN)/autograder sample-class $(UNITS) --course $(COURSE)
-	$(BIN)/autograder grade $(UNITS) --course $(COURSE) --sandbox none --timeout 20 \
+	$(BIN)/autograder sample-class $(SAMPLE) --course $(COURSE)
+	$(BIN)/autograder grade $(SAMPLE) --course $(COURSE) --sandbox none --timeout 20 \
 		|| test $$? -eq 1  # one of the sample notebooks is unreadable on purpose
-	$(BIN)/autograder feedback $(UNITS) --course $(COURSE)
-	$(BIN)/autograder report $(UNITS) --course $(COURSE)
-	$(BIN)/autograder export $(UNITS) --course $(COURSE) --format csv --to $(COURSE)/reports/luong.csv
+	$(BIN)/autograder feedback $(SAMPLE) --course $(COURSE)
+	$(BIN)/autograder report $(SAMPLE) --course $(COURSE)
+	$(BIN)/autograder export $(SAMPLE) --course $(COURSE) --format csv --to $(COURSE)/reports/$(SAMPLE).csv
 
 audit: .venv/installed
-	$(BIN)/autograder audit $(UNITS)
+	$(BIN)/autograder audit --all
 
 lint: .venv/installed
 	$(BIN)/ruff check

@@ -331,23 +331,27 @@ def export(assignment: str, course: Path, kind: str, to: Path | None) -> None:
 
 
 @main.command()
-@click.argument("unit")
+@click.argument("units", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Audit every unit that there is.")
 @_in_sentences
-def audit(unit: str) -> None:
-    """Try UNIT's grader itself: right solutions pass, each misconception gets its own hint.
+def audit(units: tuple[str, ...], every: bool) -> None:
+    """Try the grader of UNITS itself: right solutions pass, each misconception gets its own hint.
 
     \b
     Example:
       autograder audit luong
+      autograder audit --all
 
     Exit code 1: the grader misjudges something; the table shows what.
     """
     from autograder.audit import audit as run
-    from autograder.checks.spec import load_unit
+    from autograder.checks.spec import known_units, load_unit
 
-    outcome = run(load_unit(unit))
-    click.echo(str(outcome))
-    if not outcome.ok:
+    if bool(units) == every:
+        raise click.UsageError("Name the units to audit, or say --all.")
+    outcomes = [run(load_unit(unit)) for unit in (known_units() if every else units)]
+    click.echo("\n\n".join(map(str, outcomes)))
+    if not all(outcome.ok for outcome in outcomes):
         sys.exit(NOT_ALL_GRADED)
 
 

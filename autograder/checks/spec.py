@@ -99,6 +99,13 @@ class Unit:
     exercises: tuple[Exercise, ...]
 
 
+def known_units() -> list[str]:
+    """Name the units that have a spec."""
+    from autograder import specs
+
+    return sorted(module.name for module in pkgutil.iter_modules(specs.__path__) if module.ispkg)
+
+
 def load_unit(name: str) -> Unit:
     """Load the spec of a unit from ``autograder.specs``.
 
@@ -108,11 +115,8 @@ def load_unit(name: str) -> Unit:
     >>> load_unit("luong").exercises[0].name
     'masked_softmax'
     """
-    from autograder import specs
-
-    known = sorted(module.name for module in pkgutil.iter_modules(specs.__path__))
-    if name not in known:
-        raise UnknownName(f"There is no unit {name!r}; known units: {', '.join(known)}.")
+    if name not in known_units():
+        raise UnknownName(f"There is no unit {name!r}; known units: {', '.join(known_units())}.")
     unit: Unit = importlib.import_module(f"autograder.specs.{name}").UNIT
     return unit
 

@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from autograder.assignment import notebook_bytes
+from autograder.checks.spec import known_units
 from autograder.cli import main
 
 COMMANDS = [
@@ -145,3 +146,27 @@ def test_check_refuses_a_file_that_is_no_notebook(cli, tmp_path):
     code, said = cli("check", path)
     assert code == 2
     assert "luong.ipynb" in said
+
+
+def test_audit_wants_units_or_all_of_them_and_not_both(cli, monkeypatch):
+    asked = []
+
+    class Clean:
+        ok = True
+
+        def __str__(self) -> str:
+            return "a table"
+
+    def audit(unit):
+        asked.append(unit.name)
+        return Clean()
+
+    monkeypatch.setattr("autograder.audit.audit", audit)
+    for words in ((), ("luong", "--all")):
+        code, said = cli("audit", *words)
+        assert (code, "Name the units to audit, or say --all." in said) == (2, True)
+    assert cli("audit", "luong") == (0, "a table\n")
+    assert asked == ["luong"]
+    code, said = cli("audit", "--all")
+    assert asked[1:] == known_units()
+    assert (code, said.count("a table")) == (0, len(known_units()))
