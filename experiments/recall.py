@@ -11,7 +11,7 @@ from provenance import provenance, write_record
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_lib.cells import Network
+from attention_lib.cells import Network, cell_params
 from attention_lib.recurrent import Cell, make_rnn, run_rnn
 
 SYMBOLS, SIZE = 8, 32
@@ -30,17 +30,16 @@ class Recall(nn.Module):
         self.rnn: Network = make_rnn(cell, SIZE, SIZE)
         self.output = nn.Linear(SIZE, SYMBOLS)
         if open_gate:
-            with torch.no_grad():
-                self.rnn.bias_ih_l0[SIZE : 2 * SIZE] += (
-                    OPEN  # the second block is the forget gate's
-                )
+            with torch.no_grad():  # the second block of rows is the forget gate's
+                cell_params(self.rnn).b_ih[SIZE : 2 * SIZE] += OPEN
 
     def forward(self, symbols: Tensor) -> Tensor:
         """Logits (batch, 8) of the first of the symbols (batch, length)."""
         start = self.embedding.weight.new_zeros(1, len(symbols), SIZE)
         state = (start, start) if isinstance(self.rnn, nn.LSTM) else (start,)
         outputs, _ = run_rnn(self.rnn, self.embedding(symbols), state)
-        return self.output(outputs[:, -1])
+        logits: Tensor = self.output(outputs[:, -1])
+        return logits
 
 
 def draw(batch: int, distance: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
