@@ -309,25 +309,66 @@ def report(assignment: str, course: Path) -> None:
 @main.command()
 @assignment_argument
 @course_option
-@click.option("--format", "kind", type=click.Choice(["csv"]), default="csv", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["csv", "canvas", "moodle"]),
+    default="csv",
+    show_default=True,
+    help="For a spreadsheet, or as Canvas or Moodle import it.",
+)
 @click.option(
     "--to",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write.  [default: exports/ASSIGNMENT.csv in the course directory]",
+    help="The file to write.  [default: in exports/ of the course directory]",
 )
+@click.option(
+    "--roster",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="For canvas the exported gradebook, for moodle the grading worksheet, as CSV.",
+)
+@click.option(
+    "--column",
+    metavar="HEADER",
+    help="The roster's column to fill, if it does not follow from ASSIGNMENT.",
+)
+@click.option("--scale", is_flag=True, help="Convert the marks to the platform's maximum.")
 @_in_sentences
-def export(assignment: str, course: Path, kind: str, to: Path | None) -> None:
+def export(
+    assignment: str,
+    course: Path,
+    kind: str,
+    to: Path | None,
+    roster: Path | None,
+    column: str | None,
+    scale: bool,
+) -> None:
     """Write the marks of ASSIGNMENT for a learning platform or a spreadsheet.
 
     \b
     Example:
       autograder export luong --course _build/course --format csv --to marks.csv
-    """
-    from autograder.export import export_csv
+      autograder export luong --course _build/course --format canvas --roster gradebook.csv
 
-    target = to or course / "exports" / f"{assignment}.{kind}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    click.echo(f"Marks: {export_csv(course, assignment, target)}")
+    Exit code 1: the file is written, but not every mark is in it; those left out are named.
+    """
+    target = to or course / "exports" / f"{assignment}{'' if kind == 'csv' else f'-{kind}'}.csv"
+    if kind == "csv":
+        if roster is not None or column is not None or scale:
+            raise click.UsageError("--roster, --column and --scale go with canvas or moodle.")
+        from autograder.export import export_csv
+
+        click.echo(f"Marks: {export_csv(course, assignment, target)}")
+        return
+    if roster is None:
+        raise click.UsageError(f"Give with --roster the list of students that {kind} exports.")
+    from autograder.export_platform import export_platform
+
+    filled = export_platform(kind, course, assignment, roster, target, column=column, scale=scale)
+    for line in filled.told():
+        click.echo(line)
+    if filled.left_out:
+        sys.exit(NOT_ALL_GRADED)
 
 
 @main.command()

@@ -73,6 +73,8 @@ def _row(student: str, assignment: str, result: SubmissionResult | None) -> Row:
         "max_score": result.max_score if result else 0.0,
         "status": result.status if result else "missing",
         "reason": result.reason if result else "Nothing was handed in.",
+        "graded": bool(result and result.key),  # without a key the grader failed: no marks yet
+        "manual": bool(result and result.manual),
     }
 
 
@@ -84,6 +86,8 @@ def _marks(submission: SubmittedAssignment) -> Row:
         "raw_score": raw,
         "late_submission_penalty": penalty,
         "score": max(0.0, raw - penalty),
+        "graded": True,
+        "manual": bool(submission.needs_manual_grade),
     }
 
 
@@ -105,16 +109,21 @@ def _booked_rows(course: Path, assignment: str) -> Iterator[tuple[str, Row]]:
             yield student.id, row
 
 
-def export_csv(course: Path, assignment: str, to: Path) -> Path:
-    """Write one line for every student in the results or the gradebook; return ``to``.
+def class_rows(course: Path, assignment: str) -> list[Row]:
+    """What is known of every student in the results or the gradebook, ordered by student.
 
     Where the gradebook has a submission its marks count, so marks by hand and late penalties
-    are in. Raises FileNotFoundError when the assignment has never been graded.
+    are in. Beside COLUMNS a row says whether it was "graded" and "manual" marks are open.
+    Raises FileNotFoundError when the assignment has never been graded.
     """
     results = {result.student: result for result in read_results(course, assignment)}
     booked = dict(_booked_rows(course, assignment))
-    rows = [
+    return [
         _row(student, assignment, results.get(student)) | booked.get(student, {})
         for student in sorted({*results, *booked})
     ]
-    return write_atomically(to, as_csv(rows), encoding=ENCODING)
+
+
+def export_csv(course: Path, assignment: str, to: Path) -> Path:
+    """Write one line for every student; return ``to``. Raises as ``class_rows``."""
+    return write_atomically(to, as_csv(class_rows(course, assignment)), encoding=ENCODING)

@@ -1,14 +1,13 @@
 """The lists of students that Canvas and Moodle export, and take back with marks filled in.
 
-Canvas: Gradebook > Export, https://community.canvaslms.com/t5/Instructor-Guide/tkb-p/Instructor
-("How do I export grades in the Gradebook?"); the columns are written by
+Canvas: Gradebook > Export; the columns are written by
 https://github.com/instructure/canvas-lms/blob/master/lib/gradebook_exporter.rb and read by
 ``gradebook_importer.rb`` beside it: Student, ID, SIS User ID, SIS Login ID, perhaps Integration ID
 and Root Account, Section, then one column "Name (id)" for each assignment; below the header
 perhaps a row "Manual Posting", then "Points Possible".
 
 Moodle: an assignment's "Download grading worksheet",
-https://docs.moodle.org/en/Assignment_settings (Feedback types: offline grading worksheet), read
+https://docs.moodle.org/401/en/Assignment_settings (Feedback types: offline grading worksheet), read
 back by https://github.com/moodle/moodle/blob/main/mod/assign/feedback/offline/importgradeslib.php,
 which wants Identifier, Grade and Last modified (grade).
 """

@@ -93,6 +93,21 @@ def test_collect_names_a_roster_that_is_none(cli, home, tmp_path):
     assert (code, "neither Canvas' gradebook" in " ".join(said.split())) == (2, True)
 
 
+def test_export_for_a_platform_fills_its_roster_and_names_who_is_not_in_it(cli, course, tmp_path):
+    roster = tmp_path / "gradebook.csv"
+    roster.write_text("Student,ID,SIS Login ID,Section,Luong (456)\n王小明,1,王小明,A,\n")
+    words = ["export", "luong", "--course", course, "--format", "canvas"]
+    code, said = cli(*words)
+    assert (code, "Give with --roster" in said) == (2, True)
+    code, said = cli(*words, "--roster", roster)
+    assert (code, "1 of the roster's 1 students" in said) == (1, True)
+    assert "Left out: ben.okafor: has no row in the roster." in said
+    table = (course / "exports" / "luong-canvas.csv").read_text(encoding="utf-8")
+    assert table.splitlines()[1] == "王小明,1,王小明,A,100"
+    code, said = cli("export", "luong", "--course", course, "--roster", roster)
+    assert (code, "go with canvas or moodle" in said) == (2, True)
+
+
 def test_grade_refuses_to_choose_a_sandbox_by_itself(cli, home):
     code, said = cli("grade", "luong", "--course", home.root)
     assert code == 2
