@@ -60,7 +60,7 @@ test-gpu: .venv/installed
 # shows: hours on two cores, and each goes on where it was broken off. ATTENTION_DATA must name a
 # folder with the real data sets.
 results: .venv/installed
-	for script in luong_variants luong_states recurrence_cost captioning classifiers multi30k; do \
+	for script in luong_variants luong_states recurrence_cost recall captioning classifiers multi30k; do \
 		$(BIN)/python experiments/$$script.py || exit 1; \
 	done
 
