@@ -85,12 +85,10 @@ BY_HAND = (
 def _examples(
     rng: Rng, queries: int, keys: int, d: int, d_v: int, width: float, label: str
 ) -> Case:
-    args = (
-        rng.standard_normal((queries, d)),
-        rng.standard_normal((keys, d)),
-        rng.standard_normal((keys, d_v)),
-        width,
-    )
+    """Questions near some example each, so that no kernel is tiny: other checks are about those."""
+    key = rng.standard_normal((keys, d))
+    query = key[rng.integers(keys, size=queries)] + 0.5 * width * rng.standard_normal((queries, d))
+    args = (query, key, rng.standard_normal((keys, d_v)), width)
     shown = f"{label}: query {(queries, d)}, key {(keys, d)}, value {(keys, d_v)}, width={width:g}"
     return Case(args, label=shown)
 
@@ -120,9 +118,11 @@ def _constant_values(rng: Rng) -> list[Case]:
 
 def _far_away(rng: Rng) -> list[Case]:
     query, key, value, _ = _examples(rng, 3, 7, 2, 5, 0.5, "").args
+    # The nearest is the first, though the second is nearer along the axes.
+    corner = np.array([[3.0, 3.0], [5.0, 0.0]])
     return [
         Case((query + 100, key, value, 0.5), label="questions 100 away from every example"),
-        Case((query, key, value, 0.01), label="a very narrow kernel, width=0.01"),
+        Case((np.zeros((1, 2)), corner, value[:2], 0.02), label="a very narrow kernel, width=0.02"),
     ]
 
 

@@ -261,6 +261,16 @@ def _finite_fill(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Pai
 
 
 @MASKED_ATTENTION.add(
+    "a finite fill that fits into float16",
+    "A query with nothing to attend to comes out looking everywhere: when all scores of a row are "
+    "the same large negative number, the softmax sees a tie, however large it is. What should the "
+    "weights of masked cells be, whatever the softmax made of them?",
+)
+def _modest_fill(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Pair:
+    return _attend(_scores(query, key).masked_fill(~mask, -3e4).softmax(-1), value)
+
+
+@MASKED_ATTENTION.add(
     "the scores are not scaled",
     "Your weights are those of plain dot products over the open cells. The mask is right: what are "
     "the scores divided by?",
