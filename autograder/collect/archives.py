@@ -2,7 +2,7 @@
 
 nbgrader's own collector (``nbgrader.plugins.zipcollect`` and ``nbgrader.utils.unzip``) unpacks
 whole trees, archives within archives without end, with no limit on size, number or depth, follows
-links and overwrites files of equal names. Here a name in an archive never becomes a path on disk.
+links and lets a file replace another of its name. Here a name in an archive never becomes a path.
 """
 
 import io
@@ -206,8 +206,12 @@ def folder_entries(folder: Path, limits: Limits) -> Iterator[Entry | Skipped]:
 
 
 def _walk(folder: Path, above: str, depth: int) -> Iterator[Entry | Skipped]:
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as problem:
+        yield Skipped(above or str(folder), f"it could not be read: {problem.strerror}.")
+        return
     for entry in entries:
         path = above + entry.name
         if entry.is_symlink():

@@ -63,7 +63,11 @@ class Collected:
                 yield f"{line.student}{name}: {line.what}{note}"
         for skipped in self.skipped:
             yield f"Left out: {skipped}"
-        due = "none is known" if self.due is None else f"{self.due.isoformat(' ')} UTC"
+        due = (
+            f"{self.due} UTC"
+            if self.due
+            else "none is known (`nbgrader db assignment add` sets it)"
+        )
         yield f"Due date: {due}. Policy: {POLICY}."
         counts = Counter(line.what for line in self.lines)
         told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
@@ -270,9 +274,11 @@ class _Run:
             notes.append(f"{len(versions)} versions, {late} of them late")
         if is_late(version, due):
             notes.append("late" if version.time else "late, it is not known by how much")
+        if self._roster and version.sender.startswith(f"{self._roster.platform}:"):
+            notes += [] if version.sender in self._rows else ["has no row in the roster"]
         try:
             what, note = self._store.place(version, due)
-        except Unreadable as problem:
+        except (Unreadable, OSError) as problem:
             return Line(student, version.name, "left alone", str(problem))
         return Line(student, version.name, what, "; ".join([*notes, *filter(None, [note])]))
 

@@ -286,6 +286,23 @@ def test_a_folder_too_deep_or_too_full_is_not_walked(tmp_path):
         list(folder_entries(tmp_path, Limits(entries=2, directory=0, total=0)))
 
 
+def test_a_folder_that_may_not_be_read_is_named_and_the_rest_is_listed(tmp_path, monkeypatch):
+    for name in ("closed", "open"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "open" / "luong.ipynb").touch()
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    closed, found = folder_entries(tmp_path, HANDED_IN)
+    assert str(closed) == "closed/: it could not be read: Permission denied."
+    assert (type(found), found.path) == (Entry, "open/luong.ipynb")
+
+
 def test_a_name_that_is_no_text_is_refused_and_can_be_written(tmp_path):
     (tmp_path / os.fsdecode(b"\xff.ipynb")).touch()
     [found] = folder_entries(tmp_path, HANDED_IN)

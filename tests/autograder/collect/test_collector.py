@@ -291,6 +291,13 @@ def test_a_linked_folder_in_the_course_is_not_written_through(collect, home, pac
     assert (lines["12345"], list(elsewhere.iterdir())) == ("left alone", [])
 
 
+def test_a_file_in_place_of_a_folder_stops_nobody_else(collect, home, packed):
+    (home.root / "submitted").mkdir(exist_ok=True)
+    (home.root / "submitted" / "12345").write_text("in the way")
+    lines, _ = collect(packed(CANVAS))
+    assert lines == {"12345": "left alone", "12346": "new", "12347": "new"}
+
+
 def test_a_run_that_was_broken_off_is_completed_by_the_next(collect, home, packed, monkeypatch):
     def die(*_args):
         raise KeyboardInterrupt
@@ -331,8 +338,10 @@ def test_the_roster_tells_whose_an_unclear_name_is(collect, home, packed, tmp_pa
         "Student,ID,SIS Login ID,Section\n"
         '"Lovelace, Ada",12345,ada,A\n"Eve_1,2345_6,78_x",666,eve,A\n'
     )
-    collect(packed({"eve_12345_678_x_666_777_luong.ipynb": "eve's"}), roster=roster)
-    assert marks(home) == {"eve": "eve's"}
+    files = {"eve_12345_678_x_666_777_luong.ipynb": "eve's", "dan_13_14_luong.ipynb": "dan's"}
+    _, outcome = collect(packed(files), roster=roster)
+    assert marks(home) == {"13": "dan's", "eve": "eve's"}
+    assert [line.note for line in outcome.lines] == ["has no row in the roster", ""]
 
 
 @pytest.mark.parametrize(
