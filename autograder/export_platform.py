@@ -78,15 +78,8 @@ def export_platform(
 
     A student is found by what ``collect`` noted, or by a login or number that only one row has.
     A row without a graded submission keeps what it has, and so does one that Canvas excused (EX).
-
-    Args:
-        platform: "canvas" or "moodle".
-        course: the course directory.
-        assignment: its name.
-        roster: the CSV file that was exported.
-        to: the file to write.
-        column: the column's header, if it does not follow from the assignment's name.
-        scale: bring marks to the platform's maximum where that is another one.
+    ``column`` names the column if that does not follow from the assignment's name; ``scale``
+    brings marks to the platform's maximum where that is another one.
 
     Raises:
         FileNotFoundError: the assignment has never been graded.
@@ -104,14 +97,14 @@ def export_platform(
     marks: dict[int, str] = {}
     waiting = []
     for row in rows:
-        student, score = str(row["student_id"]), _float(row["score"]) * factor
+        student, mark = str(row["student_id"]), _float(row["score"]) * factor
         if student not in found:
             continue
-        reason = _no_mark(table, place, found[student], row, score > points * factor)
+        reason = _no_mark(table, place, found[student], row, mark > points * factor)
         if reason is not None:
             left_out.append(f"{student}: {reason}.")
             continue
-        marks[found[student]] = number(score)
+        marks[found[student]] = number(mark)
         waiting += [student] if row["manual"] else []
     write_atomically(to, _as_text(table, place, marks))
     return Filled(to, len(marks), len(table.rows), tuple(waiting), tuple(left_out))
