@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -25,11 +25,13 @@ import attention_lib
 import autograder
 from autograder.assignment import AssignmentError, Course, graded_exercises
 from autograder.checks.spec import load_unit
-from autograder.execute import Limits, provisioner_name
+from autograder.execute import AUTO_SANDBOX, NO_SANDBOX, Limits, provisioner_name
 from autograder.gradebook import GradebookWriter, open_gradebook, timestamp_of
 from autograder.grading import Graded, Job, grade_submission, ungraded
 from autograder.intake import Submission, collect
 from autograder.results import ClassResult, Finding, SubmissionResult, read_submission, write_json
+from autograder.sandbox import doctor, view
+from autograder.sandbox.protocol import SandboxError
 
 Progress = Callable[[SubmissionResult, bool], None]
 _SHAPES_RESULTS = (
@@ -40,6 +42,7 @@ _SHAPES_RESULTS = (
     "intake.py",
     "results.py",
     "checks",
+    "sandbox",
     "specs",
 )
 _VERSIONS = ("torch", "numpy", "nbgrader", "nbformat", "ipykernel", "jupyter_client")
@@ -101,11 +104,15 @@ def grade_class(
     taken over as it is. ``progress`` is told of each result and whether it was taken over.
 
     Raises:
-        AssignmentError: the assignment is not released, or nothing was submitted.
+        AssignmentError: the assignment is not released, or nothing was submitted, or what is
+            released imports a reference that the sandbox must hide.
+        SandboxError: a protection does not hold on this machine; nothing was recorded.
         ValueError: no sandbox of that name.
     """
     provisioner_name(sandbox)
     released = _released(course, assignment)
+    if sandbox != NO_SANDBOX:
+        _hide_references(released)
     names = students(course, assignment)
     circumstances = Circumstances(
         assignment, released, course_secret(course), sandbox, limits or Limits()
@@ -223,6 +230,18 @@ def _released(course: Course, assignment: str) -> str:
     return text
 
 
+def _hide_references(released: str) -> None:
+    """Refuse a notebook that cannot run in the sandbox, since it imports its own solutions."""
+    notebook = nbformat.reads(released, as_version=4)
+    oracles = [exercise.oracle for exercise in graded_exercises(notebook).values()]
+    shown = view.reveals(view.imports_of(notebook), oracles)
+    if shown:
+        raise AssignmentError(
+            f"The released notebook's imports lead to {', '.join(shown)}, which its exercises ask "
+            "for. Import a module that does not, and release again."
+        )
+
+
 def _known(path: Path, key: str) -> SubmissionResult | None:
     try:
         result = read_submission(path)
@@ -321,7 +340,7 @@ def _pool(jobs: Iterator[Job], workers: int, broken: list[Job]) -> Iterator[tupl
         while True:
             while not broken and len(running) < workers and (job := next(jobs, None)):
                 try:
-                    running[pool.submit(grade_submission, job)] = job
+                    running[pool.submit(_grade, job)] = job
                 except BrokenProcessPool:
                     broken.append(job)
             if not running:
@@ -329,6 +348,8 @@ def _pool(jobs: Iterator[Job], workers: int, broken: list[Job]) -> Iterator[tupl
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job = running.pop(future)
                 problem = future.exception()
+                if isinstance(problem, SandboxError):
+                    raise problem
                 if isinstance(problem, BrokenProcessPool):
                     broken.append(job)
                 elif problem is not None:
@@ -336,6 +357,24 @@ def _pool(jobs: Iterator[Job], workers: int, broken: list[Job]) -> Iterator[tupl
                     yield ungraded(job, "grader failed", message), False
                 else:
                     yield future.result(), True
+
+
+def _grade(job: Job) -> Graded:
+    """Grade one submission, once this process has seen that the sandbox holds where it runs.
+
+    Raises:
+        SandboxError: a protection is missing here.
+    """
+    if provisioner_name(job.sandbox) == provisioner_name(AUTO_SANDBOX):
+        released = nbformat.reads(job.released, as_version=4)
+        if holes := _holes(view.imports_of(released)):
+            raise SandboxError(holes)
+    return grade_submission(job)
+
+
+@cache
+def _holes(imports: tuple[str, ...]) -> str:
+    return doctor.missing(doctor.examine(imports))
 
 
 def _keep_scratch_in(folder: str) -> None:

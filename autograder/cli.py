@@ -29,10 +29,11 @@ def _in_sentences(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         from autograder.assignment import AssignmentError
+        from autograder.sandbox.protocol import SandboxError
 
         try:
             return command(*args, **kwargs)
-        except (*_ERRORS, AssignmentError) as problem:
+        except (*_ERRORS, AssignmentError, SandboxError) as problem:
             if isinstance(problem, OSError) and problem.filename:
                 message = f"{problem.filename}: {problem.strerror}. Is the path right?"
             else:
@@ -51,7 +52,7 @@ def main() -> None:
     A whole round:
       autograder release luong --course _build/course
       autograder collect luong --course _build/course --from submissions.zip
-      autograder grade luong --course _build/course --sandbox none
+      autograder grade luong --course _build/course
       autograder feedback luong --course _build/course
       autograder report luong --course _build/course
       autograder export luong --course _build/course --to marks.csv
@@ -168,8 +169,11 @@ def collect(
 @course_option
 @click.option(
     "--sandbox",
-    metavar="NAME|none",
-    help="Where student code runs: a kernel provisioner's name, or 'none'.",
+    metavar="auto|none|NAME",
+    default="auto",
+    show_default=True,
+    help="Where student code runs: in the sandbox, with your own rights, or as a kernel "
+    "provisioner of that name has it.",
 )
 @click.option(
     "--workers",
@@ -196,7 +200,7 @@ def collect(
 def grade(
     assignment: str,
     course: Path,
-    sandbox: str | None,
+    sandbox: str,
     workers: int,
     timeout: float,
     total_timeout: float,
@@ -205,18 +209,16 @@ def grade(
 
     \b
     Example:
-      autograder grade luong --course _build/course --sandbox none --workers 2
+      autograder grade luong --course _build/course --workers 2
+
+    With '--sandbox auto' nothing is graded unless every protection holds on this machine, as
+    `autograder doctor` shows. '--sandbox none' runs students' code with your own rights, so that
+    it can read and change all that you can: use it for code you trust, or on a machine that holds
+    nothing else.
 
     Exit code 0: every submission was graded. 1: all rows are there, but some notebooks failed;
     they are named. 2: grading could not start.
     """
-    if sandbox is None:
-        raise click.UsageError(
-            "Choose with --sandbox NAME where student code runs. No sandbox ships with this "
-            "version; '--sandbox none' runs students' code with your own rights, so that it can "
-            "read and change all that you can: use it for code you trust, or on a machine that "
-            "holds nothing else."
-        )
     from autograder.assignment import Course
     from autograder.classroom import grade_class
     from autograder.execute import Limits
@@ -368,6 +370,27 @@ def export(
     for line in filled.told():
         click.echo(line)
     if filled.left_out:
+        sys.exit(NOT_ALL_GRADED)
+
+
+@main.command()
+@_in_sentences
+def doctor() -> None:
+    """Try each protection of the sandbox on this machine, by doing what it must refuse.
+
+    \b
+    Example:
+      autograder doctor
+
+    Exit code 1: at least one protection is missing; `autograder grade` would not start.
+    """
+    from autograder.sandbox.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        word = "holds  " if finding.holds else "MISSING"
+        click.echo(f"{word}  {finding.protection}: {finding.seen}")
+    if not all(finding.holds for finding in findings):
         sys.exit(NOT_ALL_GRADED)
 
 

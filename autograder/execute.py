@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import Empty
 from time import monotonic
@@ -26,6 +26,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory
 from nbformat import NotebookNode
 
 from autograder.outputs import Outputs
+from autograder.sandbox.protocol import Allowance
 
 AUTO_SANDBOX = "auto"
 NO_SANDBOX = "none"
@@ -53,7 +54,8 @@ class Limits:
     """Seconds and bytes that a submission may use.
 
     ``kept`` is what stays in the graded notebook per cell, ``output`` what a cell may send
-    before it is stopped, ``message`` the largest single message.
+    before it is stopped, ``message`` the largest single message. What is in ``allowance`` holds
+    in a sandbox only.
     """
 
     cell: float = 30.0
@@ -63,12 +65,15 @@ class Limits:
     kept: int = 2**20
     output: int = 16 * 2**20
     message: int = 64 * 2**20
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 @dataclass
 class CellRun:
-    """What one cell did: "ok", "error", "time limit", "output limit", "kernel died", "not run".
+    """What one cell did.
 
+    ``status`` is "ok", "error", "time limit", "output limit", "memory limit", "disk limit",
+    "kernel died" or "not run".
     ``lost`` says that the kernel did not survive it; ``answers`` are the raw answer messages.
     """
 
@@ -112,9 +117,11 @@ class _OneSpec(KernelSpecManager):
         return self._spec
 
 
-def _kernel_spec(sandbox: str, scratch: Path, imports: Sequence[str]) -> KernelSpec:
+def _kernel_spec(
+    sandbox: str, scratch: Path, imports: Sequence[str], allowance: Allowance
+) -> KernelSpec:
     name = provisioner_name(sandbox)
-    config = {"imports": list(imports)} if name == _BUBBLE else {}
+    config = {"imports": list(imports), "allowance": asdict(allowance)}
     return KernelSpec(
         argv=[
             sys.executable,
@@ -134,7 +141,12 @@ def _kernel_spec(sandbox: str, scratch: Path, imports: Sequence[str]) -> KernelS
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
         },
-        metadata={"kernel_provisioner": {"provisioner_name": name, "config": config}},
+        metadata={
+            "kernel_provisioner": {
+                "provisioner_name": name,
+                "config": config if name == _BUBBLE else {},
+            }
+        },
     )
 
 
@@ -150,10 +162,11 @@ class Kernel:
     ):
         self._limits = limits
         self._scratch = Path(tempfile.mkdtemp(prefix="grade-"))
+        spec = _kernel_spec(sandbox, self._scratch, imports, limits.allowance)
         self._context = zmq.Context()
         self._context.setsockopt(zmq.MAXMSGSIZE, limits.message)
         self._manager = KernelManager(
-            kernel_spec_manager=_OneSpec(_kernel_spec(sandbox, self._scratch, imports)),
+            kernel_spec_manager=_OneSpec(spec),
             kernel_name="grading",
             connection_file=str(self._scratch / "kernel.json"),
             transport="ipc",
@@ -169,7 +182,7 @@ class Kernel:
             self._client = self._manager.client(context=self._context)
             self._client.start_channels(stdin=False, hb=False)
             self._client.allow_stdin = False
-            self._client.wait_for_ready(timeout=limits.start)
+            self._wait_for_ready(monotonic() + limits.start)
         except Exception as problem:
             self.close()
             raise ExecutionError(
@@ -177,6 +190,23 @@ class Kernel:
                 f"'{sys.executable} -m ipykernel_launcher --help' runs and that the folder for "
                 "temporary files is writable and its path short."
             ) from problem
+
+    def _wait_for_ready(self, deadline: float) -> None:
+        """Ask until the kernel has answered on both channels; jupyter_client's own way is slow."""
+        while monotonic() < deadline:
+            asked = self._client.kernel_info()
+            again = min(deadline, monotonic() + 1.0)
+            idle = replied = False
+            while not (idle and replied) and monotonic() < again:
+                replied = replied or self._replied(asked)
+                message = None if idle else self._next(0.05)
+                if message is not None:
+                    idle = message["parent_header"].get("msg_id") == asked and _is_idle(message)
+            if idle and replied:
+                return
+            if not self._manager.is_alive():
+                raise RuntimeError("it died before it answered")
+        raise RuntimeError(f"it did not answer within {self._limits.start:g} s")
 
     def run(self, source: str, seconds: float, *, history: bool = True) -> CellRun:
         """Run one cell for at most ``seconds``; interrupt it then, and give it a last grace."""
@@ -212,12 +242,16 @@ class Kernel:
             message = self._next(max(0.0, min(0.25, deadline - monotonic())))
             if message is None:
                 if not self._manager.is_alive():
-                    return "kernel died" if status == "ok" else status, True
+                    return self._cause() if status == "ok" else status, True
                 continue
             if message["parent_header"].get("msg_id") == message_id:
                 idle = idle or _is_idle(message)
                 outputs.add(message)
         return status, False
+
+    def _cause(self) -> str:
+        """What ended the kernel: itself, or the sandbox that knows why."""
+        return getattr(self._manager.provisioner, "ended_for", "") or "kernel died"
 
     def _next(self, seconds: float) -> dict[str, Any] | None:
         """The next published message, or None; one that does not parse is dropped."""

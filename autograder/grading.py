@@ -192,6 +192,8 @@ def _answers(question: _Question, run: CellRun) -> list[list[Answer]]:
 _STOPPED = {
     "time limit": "{what} took too long and was stopped. Is there a loop that never ends?",
     "output limit": "{what} printed without end and was stopped.",
+    "memory limit": "{what} took too much memory and was stopped.",
+    "disk limit": "{what} wrote too many files and was stopped.",
     "kernel died": "{what} ended the Python process.",
     "not run": "{what} was not reached in the time for the whole notebook.",
 }
@@ -281,6 +283,8 @@ def _run_findings(
     said = {
         "time limit": f"ran longer than {limits.cell:g} s and was stopped",
         "output limit": "printed without end and was stopped",
+        "memory limit": "took too much memory and was stopped",
+        "disk limit": "wrote too many files and was stopped",
         "kernel died": "ended the Python process; the other cells ran without it",
     }
     findings = []

@@ -14,13 +14,12 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from autograder.sandbox import view
-from autograder.sandbox.confine import Confinement
-from autograder.sandbox.forkserver import MESSAGE
+from autograder.sandbox.protocol import MESSAGE, Allowance, Confinement, SandboxError
 
 SCRATCH = "/tmp"
 _SHARED = "/dev/shm"
@@ -41,31 +40,13 @@ _PRELOAD = (
 )
 
 
-class SandboxError(Exception):
-    """The sandbox does not work on this machine; the message says why."""
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """What one notebook may use: bytes of memory, of one file and of all files; processes; CPU s.
-
-    ``processes`` counts threads, too, of which a kernel has about ten.
-    """
-
-    memory: int = 2 * 2**30
-    processes: int = 128
-    file_size: int = 64 * 2**20
-    disk: int = 256 * 2**20
-    cpu: int = 600
-
-
 class Bubble:
     """One running bubble; at most one kernel at a time is in it."""
 
-    def __init__(self, imports: Sequence[str], allowance: Allowance):
+    def __init__(self, imports: Sequence[str], disk: int):
         self._folder = Path(tempfile.mkdtemp(prefix="bubble-"))
         self._uid = _UIDS[os.getpid() % len(_UIDS)] if os.geteuid() == 0 else None
-        self._allowance = allowance
+        self._disk = disk
         self._readable: list[str] = []
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -138,7 +119,7 @@ class Bubble:
                 options += ["--ro-bind", shown[path], path]
         self._readable = [p for p in shown if p not in hidden]
         options += ["--proc", "/proc", "--dev", "/dev"]
-        for path, size in ((SCRATCH, self._allowance.disk), (_SHARED, _SHARED_SIZE)):
+        for path, size in ((SCRATCH, self._disk), (_SHARED, _SHARED_SIZE)):
             options += ["--perms", "1777", "--size", str(size), "--tmpfs", path]
         return [*options, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH]
 
@@ -165,7 +146,11 @@ class Bubble:
     # ------------------------------------------------------------ kernels
 
     def start(
-        self, sockets: Sequence[socket.socket], key: str, ip: str, env: dict[str, str]
+        self,
+        sockets: Sequence[socket.socket],
+        allowance: Allowance,
+        key: str,
+        env: dict[str, str],
     ) -> int:
         """Fork a kernel that serves these listening sockets; its process number in the bubble.
 
@@ -173,16 +158,13 @@ class Bubble:
             SandboxError: it could not be confined, or the server is gone.
         """
         limits = Confinement(
-            memory=self._allowance.memory,
-            processes=self._allowance.processes,
-            file_size=self._allowance.file_size,
-            cpu=self._allowance.cpu,
+            allowance=allowance,
             readable=(*self._readable, "/proc"),
             writable=(SCRATCH, _SHARED),
             devices=tuple(f"/dev/{name}" for name in _DEVICES),
             uid=self._uid,
         )
-        request = {"do": "start", "limits": asdict(limits), "key": key, "ip": ip, "env": env}
+        request = {"do": "start", "limits": asdict(limits), "key": key, "env": env}
         request["home"] = f"{SCRATCH}/home"
         return int(self._ask(request, [s.fileno() for s in sockets])["pid"])
 
@@ -240,7 +222,6 @@ def _each(option: str, values: Iterable[str]) -> list[str]:
 
 def _open_to_all(folder: Path) -> None:
     """Let any user read a folder, whatever the mask for new files is."""
-    folder.parent.chmod(0o755)
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
 

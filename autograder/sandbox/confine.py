@@ -9,13 +9,14 @@ import ctypes
 import os
 import resource
 import stat
-from dataclasses import dataclass
 from errno import ENOSYS, EOPNOTSUPP, EPERM
 from pathlib import Path
 from typing import Any
 
 import pyseccomp
 from landlockpy import AccessFS, Ruleset, Scope
+
+from autograder.sandbox.protocol import Allowance, Confinement
 
 _PR_SET_DUMPABLE = 4
 # New mount, cgroup, host name, IPC, user, process and network namespaces.
@@ -96,23 +97,6 @@ _REFUSED = [
 _UNKNOWN = ("clone3", "io_uring_enter", "io_uring_register", "io_uring_setup")
 
 
-@dataclass(frozen=True)
-class Confinement:
-    """What a kernel may use: bytes, seconds, counts, paths.
-
-    ``uid`` is the user to become; None stays the ordinary user that one is.
-    """
-
-    memory: int
-    processes: int
-    file_size: int
-    cpu: int
-    readable: tuple[str, ...]
-    writable: tuple[str, ...]
-    devices: tuple[str, ...]
-    uid: int | None = None
-
-
 def confine(limits: Confinement, calls: Any) -> None:
     """Give up, for good, all that a kernel does not need.
 
@@ -123,7 +107,7 @@ def confine(limits: Confinement, calls: Any) -> None:
     Raises:
         OSError: the machine refuses one of the layers; nothing may run then.
     """
-    _limit_resources(limits)
+    _limit_resources(limits.allowance)
     _restrict_files(limits)
     if limits.uid is not None:
         os.setgroups([])
@@ -162,18 +146,18 @@ def _refuse(calls: Any, errno: int, name: str, *arguments: Any) -> None:
         calls.add_rule(pyseccomp.ERRNO(errno), name, *arguments)
 
 
-def _limit_resources(limits: Confinement) -> None:
+def _limit_resources(allowance: Allowance) -> None:
     """Set hard limits; memory counts from what the process has already."""
     used = _status_of_self("VmData")
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, limits.cpu),
-        (resource.RLIMIT_DATA, used + limits.memory),
-        (resource.RLIMIT_FSIZE, limits.file_size),
+        (resource.RLIMIT_CPU, allowance.cpu),
+        (resource.RLIMIT_DATA, used + allowance.memory),
+        (resource.RLIMIT_FSIZE, allowance.file_size),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_NOFILE, 1024),
-        (resource.RLIMIT_NPROC, limits.processes),
+        (resource.RLIMIT_NPROC, allowance.processes),
     ):
         resource.setrlimit(kind, (most, most))
 

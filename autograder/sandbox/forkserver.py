@@ -12,15 +12,15 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from autograder.sandbox.confine import Confinement, confine, refused_calls, set_dumpable
+from autograder.sandbox.confine import confine, refused_calls, set_dumpable
+from autograder.sandbox.protocol import CHANNELS, MESSAGE, Allowance, Confinement
 
-MESSAGE = 2**16
-CHANNELS = ("shell", "iopub", "stdin", "hb", "control")
 TICK = 0.1
 _MANY_FILES = 20_000
 
@@ -32,7 +32,6 @@ class Server:
         self._control = control
         self._scratch = scratch
         self._calls = refused_calls()
-        self._own_memory = _anonymous_memory(os.getpid())
         self._limits: Confinement | None = None
         self._kernel: int | None = None
         self._status: int | None = None
@@ -70,8 +69,13 @@ class Server:
         return {"status": self._status, "ended_for": self._ended_for}
 
     def _start(self, request: dict[str, Any], sockets: list[int]) -> dict[str, Any]:
+        told = request["limits"]
         limits = Confinement(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in request["limits"].items()}
+            allowance=Allowance(**told["allowance"]),
+            readable=tuple(told["readable"]),
+            writable=tuple(told["writable"]),
+            devices=tuple(told["devices"]),
+            uid=told["uid"],
         )
         self._limits, self._status, self._ended_for = limits, None, ""
         reader, writer = os.pipe()
@@ -84,8 +88,8 @@ class Server:
         os.close(writer)
         for descriptor in sockets:
             os.close(descriptor)
-        with open(reader, encoding="utf-8") as told:
-            problem = told.read(MESSAGE // 2)
+        with open(reader, encoding="utf-8") as words:
+            problem = words.read(MESSAGE // 2)
         if problem == "ready":
             return {"pid": pid}
         self._clear()
@@ -103,10 +107,11 @@ class Server:
         self._reap()
         if self._kernel is None or self._limits is None:
             return
-        if _memory_of_others(self._own_memory, self._limits.memory) > self._limits.memory:
-            self._ended_for = "memory"
+        most = self._limits.allowance.memory
+        if _memory_of_others(most) > most:
+            self._ended_for = "memory limit"
         elif any(_files_in(folder) > _MANY_FILES for folder in self._scratch):
-            self._ended_for = "files"
+            self._ended_for = "disk limit"
         else:
             return
         self._kill_all()
@@ -163,13 +168,14 @@ def _become_kernel(
         os.chdir(home / "work")
         own = {"HOME": str(home), "TMPDIR": str(home), "IPYTHONDIR": str(home / ".ipython")}
         os.environ.update(request["env"] | own)
+        tempfile.tempdir = None
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in range(3):
             os.dup2(nothing, descriptor)
         from autograder.sandbox.kernel import make_kernel
 
         by_channel = dict(zip(CHANNELS, sockets, strict=True))
-        app = make_kernel(by_channel, request["key"].encode(), request["ip"])
+        app = make_kernel(by_channel, request["key"].encode())
         os.write(writer, b"ready")
         os.close(writer)
         app.start()
@@ -189,8 +195,8 @@ def _others() -> list[int]:
     ]
 
 
-def _memory_of_others(own: int, enough: int) -> int:
-    """Bytes that all other processes hold together, in excess of what they share with this one.
+def _memory_of_others(enough: int) -> int:
+    """Bytes that all other processes hold together; what they share is counted once.
 
     The exact sum is slow, so it is taken only where a rough one, which is never smaller, is large.
     """

@@ -9,7 +9,7 @@ import torch
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
-from autograder.sandbox.forkserver import CHANNELS
+from autograder.sandbox.protocol import CHANNELS
 
 _SEED = 0
 
@@ -43,19 +43,19 @@ class WarmKernelApp(IPKernelApp):
         """There is no connection file to be written."""
 
 
-def make_kernel(sockets: Mapping[str, int], key: bytes, ip: str) -> WarmKernelApp:
+def make_kernel(sockets: Mapping[str, int], key: bytes) -> WarmKernelApp:
     """Make the kernel of this process; ``start`` runs it until it is killed.
 
     Args:
         sockets: listening file descriptors by channel.
         key: signs the messages.
-        ip: the path that the sockets' names begin with, where the other side knows them.
     """
     random.seed(_SEED)
     np.random.seed(_SEED)  # noqa: NPY002 - what a fresh process would not share with the others
     torch.manual_seed(_SEED)
     app = WarmKernelApp.instance()
-    app.transport, app.ip = "ipc", ip
+    # The sockets have their names outside; this one is never made.
+    app.transport, app.ip = "ipc", "/nowhere"
     app.session.key = key
     app.bind_to(sockets)
     app.initialize(["--HistoryManager.enabled=False"])

@@ -1,5 +1,6 @@
 """The sandbox as jupyter_client knows it: a kernel provisioner, named in pyproject.toml."""
 
+import atexit
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -9,8 +10,8 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import KernelProvisionerBase
 from traitlets import Dict, List, Unicode
 
-from autograder.sandbox.bubble import Allowance, Bubble, SandboxError
-from autograder.sandbox.forkserver import CHANNELS
+from autograder.sandbox.bubble import Bubble
+from autograder.sandbox.protocol import CHANNELS, Allowance, SandboxError
 
 _warm: list["_Warm"] = []
 
@@ -18,11 +19,12 @@ _warm: list["_Warm"] = []
 class _Warm:
     """A bubble that waits for its next kernel, and what it was made for."""
 
-    def __init__(self, imports: tuple[str, ...], allowance: Allowance):
-        self.purpose = (imports, allowance)
-        self.bubble = Bubble(imports, allowance)
+    def __init__(self, imports: tuple[str, ...], disk: int):
+        self.purpose = (imports, disk)
+        self.bubble = Bubble(imports, disk)
 
 
+@atexit.register
 def close_idle_bubbles() -> None:
     """End the warm servers that wait in this process."""
     while _warm:
@@ -57,10 +59,10 @@ class BubbleProvisioner(KernelProvisionerBase):
         ip = self.parent.ip
         try:
             self._sockets = tuple(_listen(f"{ip}-{n + 1}") for n in range(len(CHANNELS)))
-            self._held = self._warm_bubble()
-            key = self.connection_info["key"]
-            text = key.decode() if isinstance(key, bytes) else key
-            self._held.bubble.start(self._sockets, text, "/tmp/kernel", self.kernel_spec.env)
+            allowance = Allowance(**self.allowance)
+            self._held = self._warm_bubble(allowance.disk)
+            key = self.parent.session.key.decode()
+            self._held.bubble.start(self._sockets, allowance, key, self.kernel_spec.env)
         except BaseException:
             self._close()
             raise
@@ -69,8 +71,8 @@ class BubbleProvisioner(KernelProvisionerBase):
                 listener.close()
         return self.connection_info
 
-    def _warm_bubble(self) -> _Warm:
-        purpose = (tuple(self.imports), Allowance(**self.allowance))
+    def _warm_bubble(self, disk: int) -> _Warm:
+        purpose = (tuple(self.imports), disk)
         for known in _warm:
             if known.purpose == purpose:
                 _warm.remove(known)

@@ -8,12 +8,14 @@ needs; whatever else a student imports of the course does not exist.
 import ast
 import importlib.util
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 
 PACKAGES = ("attention_lib", "autograder")
+_NEVER = "autograder.specs"
 
 
 def imports_of(notebook: NotebookNode) -> tuple[str, ...]:
@@ -38,7 +40,7 @@ def visible_modules(imports: Iterable[str]) -> dict[str, Path]:
     queue = list(imports)
     while queue:
         name = queue.pop()
-        if name in files or name.split(".")[0] not in PACKAGES:
+        if name in files or name.split(".")[0] not in PACKAGES or name.startswith(_NEVER):
             continue
         path = _file(name)
         if path is None:
@@ -48,6 +50,12 @@ def visible_modules(imports: Iterable[str]) -> dict[str, Path]:
         queue.extend(_parents(name))
         queue.extend(_imports(ast.parse(path.read_text(encoding="utf-8")), package))
     return files
+
+
+def reveals(imports: Iterable[str], functions: Iterable[Callable[..., Any]]) -> list[str]:
+    """The functions whose source these imports would show, as "module.name"."""
+    visible = visible_modules(imports)
+    return sorted(f"{f.__module__}.{f.__name__}" for f in functions if f.__module__ in visible)
 
 
 def write_view(modules: dict[str, Path], folder: Path) -> None:

@@ -1,12 +1,16 @@
 import zipfile
+from dataclasses import replace
 
 import nbformat
 import pytest
 from click.testing import CliRunner
 
+from autograder import classroom
 from autograder.assignment import notebook_bytes
 from autograder.checks.spec import known_units
 from autograder.cli import main
+from autograder.sandbox import doctor
+from autograder.sandbox.protocol import SandboxError
 
 COMMANDS = [
     "release",
@@ -16,6 +20,7 @@ COMMANDS = [
     "feedback",
     "report",
     "export",
+    "doctor",
     "audit",
     "check",
 ]
@@ -108,11 +113,26 @@ def test_export_for_a_platform_fills_its_roster_and_names_who_is_not_in_it(cli, 
     assert (code, "go with canvas or moodle" in said) == (2, True)
 
 
-def test_grade_refuses_to_choose_a_sandbox_by_itself(cli, home):
+def test_grade_refuses_a_machine_without_a_protection_and_names_it(cli, home, submit, monkeypatch):
+    def broken(jobs, workers):
+        raise SandboxError(doctor.missing([doctor.Finding("no network", False, "it was allowed")]))
+        yield
+
+    monkeypatch.setattr(classroom, "grade_jobs", broken)
+    submit("ada", b"1")
     code, said = cli("grade", "luong", "--course", home.root)
-    assert code == 2
+    assert (code, "no network (it was allowed)" in " ".join(said.split())) == (2, True)
     assert "--sandbox none" in said
-    assert "your own rights" in " ".join(said.split())
+    assert not (home.root / "results").exists()
+
+
+def test_doctor_lists_what_holds_and_fails_if_something_is_missing(cli, monkeypatch):
+    held = doctor.Finding("no network", True, "refused")
+    monkeypatch.setattr(doctor, "examine", lambda: [held])
+    assert cli("doctor") == (0, "holds    no network: refused\n")
+    monkeypatch.setattr(doctor, "examine", lambda: [held, replace(held, holds=False)])
+    code, said = cli("doctor")
+    assert (code, "MISSING  no network" in said) == (1, True)
 
 
 def test_grade_names_an_unknown_sandbox(cli, home, submit):
