@@ -120,8 +120,8 @@ notebook = np.array([[1, 2, 1, 2, 1], [1, 1, 1, 2, 1], [3, 2, 1, 1, 1]], dtype=f
 try:
     for name, part in zip(("scores", "weights", "context"), by_hand(notebook), strict=True):
         print(name, part, sep="\n")
-except NotImplementedError:
-    print("First finish exercise 1.")
+except Exception as problem:  # a stub, or not three things yet
+    print("First finish exercise 1.", problem)
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "task_kernel_regression", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 2 · A dictionary that always answers (16 points, NumPy)
@@ -230,7 +230,7 @@ def attention_mask(tokens: torch.Tensor, pad: int, causal: bool) -> torch.Tensor
     mask = (tokens != pad)[:, None, :].expand(-1, length, -1)
     if causal:
         mask = mask & torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()
-    return mask.clone()
+    return mask
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check_attention_mask", "locked": true, "points": 18, "schema_version": 3, "solution": false, "task": false}
@@ -361,8 +361,8 @@ try:
         if step % 30 == 0:
             right = (logits.argmax(-1) == answers).float().mean().item()
             print(f"step {step:3}: loss {loss.item():.2f}, {right:4.0%} right")
-except NotImplementedError:
-    print("First finish exercises 5 and 6: your layer is what is trained here.")
+except Exception as problem:  # a stub, or a layer that is not right yet
+    print("First finish exercises 5 and 6: your layer is what is trained here.", problem)
 
 # %% nbgrader={"grade": false, "grade_id": "map", "locked": true, "schema_version": 3, "solution": false, "task": false}
 torch.manual_seed(7)
@@ -370,8 +370,8 @@ items, tags, answers = price_lists(1)
 try:
     with torch.no_grad():
         logits, weights = read_lists(items, tags)
-except NotImplementedError:
-    print("First finish exercises 5 and 6.")
+except Exception as problem:
+    print("First finish exercises 5 and 6.", problem)
 else:
     pairs = zip(items[0].tolist(), tags[0].tolist(), strict=True)
     labels = [f"{products[i]} {'?' if t == prices else t}" for i, t in pairs]

@@ -55,7 +55,8 @@ def misfit(
     """
     if type(wanted) is Tensor:
         if type(value) is not Tensor:
-            return f"{what} is {kind_of(value)}; wanted a torch.Tensor"
+            makes_one = " (torch.from_numpy makes one)" if type(value) is np.ndarray else ""
+            return f"{what} is {kind_of(value)}; wanted a torch.Tensor{makes_one}"
         if value.shape != wanted.shape:
             return f"{what} has shape {tuple(value.shape)}; wanted {tuple(wanted.shape)}"
         return None
@@ -89,7 +90,7 @@ def kind_of(value: Any) -> str:
     if type(value) is Tensor:
         return f"a tensor of shape {tuple(value.shape)}"
     if type(value) is np.ndarray:
-        return "a NumPy array (torch.from_numpy would make it a tensor)"
+        return f"a NumPy array of shape {value.shape}"
     article = "an" if type(value).__name__[0] in "aeiou" else "a"
     return f"{article} {type(value).__name__}"
 

@@ -153,6 +153,17 @@ def _counted(tokens: Tensor, pad: int, causal: bool) -> Tensor:
 
 
 @ATTENTION_MASK.add(
+    "without causal one row is left for all queries",
+    "With causal=True your mask is complete; without it your mask has shape (B, 1, L), one row for "
+    "all. It would broadcast, but the task asks for a row for each word: which axis must grow, and "
+    "what makes a view of it that is as long as the sentence?",
+)
+def _one_row(tokens: Tensor, pad: int, causal: bool) -> Tensor:
+    real = (tokens != pad)[:, None]
+    return real & _lower(tokens) if causal else real
+
+
+@ATTENTION_MASK.add(
     "numbers instead of True and False",
     "Your mask holds numbers. A mask of this course is boolean, so that nobody can take a 0 for a "
     "score: which comparison, or which dtype, gives True and False?",
