@@ -224,7 +224,5 @@ def _cut_batch(x: Tensor, h: Tensor, p: Params) -> Tensor:
     "one?",
 )
 def _in_place(x: Tensor, h: Tensor, p: Params) -> Tensor:
-    new = _right(*_sums(x, h, p), h)
-    with torch.no_grad():
-        h.copy_(new)
-    return new
+    h[:] = _right(*_sums(x, h, p), h)
+    return h

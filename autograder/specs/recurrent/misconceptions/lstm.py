@@ -268,7 +268,25 @@ def _squeezed(x: Tensor, h: Tensor, c: Tensor, p: Params) -> Pair:
 )
 def _in_place(x: Tensor, h: Tensor, c: Tensor, p: Params) -> Pair:
     i, f, g, o = _sum(x, h, p).chunk(4, -1)
-    new_h, new_c = _right(i, f, g, o, c)
-    with torch.no_grad():
-        c.copy_(new_c)
-    return new_h, new_c
+    c *= torch.sigmoid(f)
+    c += torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+@LSTM_STEP.add(
+    "cut into pieces of four numbers (exception)",
+    "Your sum was cut into pieces of 4 numbers each, and there are not four such pieces. How many "
+    "numbers has a gate, and what does the number you gave stand for, pieces or sizes?",
+)
+def _pieces_of_four(x: Tensor, h: Tensor, c: Tensor, p: Params) -> Pair:
+    i, f, g, o = _sum(x, h, p).split(4, -1)
+    return _right(i, f, g, o, c)
+
+
+@LSTM_STEP.add(
+    "only the state is returned",
+    "You return the new state alone. The next step needs another vector as well: which?",
+)
+def _state_only(x: Tensor, h: Tensor, c: Tensor, p: Params) -> Tensor:
+    i, f, g, o = _sum(x, h, p).chunk(4, -1)
+    return _right(i, f, g, o, c)[0]

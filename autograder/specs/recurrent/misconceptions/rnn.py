@@ -173,7 +173,15 @@ def _mixed(x: Tensor, h: Tensor, p: Params) -> Tensor:
     "a new one?",
 )
 def _in_place(x: Tensor, h: Tensor, p: Params) -> Tensor:
-    new = torch.tanh(_sum(x, h, p))
-    with torch.no_grad():
-        h.copy_(new)
-    return new
+    h[:] = torch.tanh(_sum(x, h, p))
+    return h
+
+
+@RNN_STEP.add(
+    "state before word where the matrices stand the other way round",
+    "Your numbers are those of [h; x] under matrices that stand as [W_ih, W_hh]: the columns of "
+    "one meet the numbers of the other. Which part of the joined vector should come first?",
+)
+def _joined_wrongly(x: Tensor, h: Tensor, p: Params) -> Tensor:
+    weight = torch.cat([p["W_ih"], p["W_hh"]], 1)
+    return torch.tanh(torch.cat([h, x], -1) @ weight.mT + p["b_ih"] + p["b_hh"])

@@ -234,7 +234,30 @@ def _flat_mask(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
     "h[…] writes into the caller's tensor. Which operation returns a new one?",
 )
 def _in_place(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
-    outputs, last = _right(inputs, h, lengths, p)
-    with torch.no_grad():
-        h.copy_(last)
-    return outputs, last
+    outputs = []
+    for t in range(inputs.shape[1]):
+        real = t < lengths
+        h[real] = _step(inputs[:, t], h, p)[real]
+        outputs.append(h.masked_fill(~real[:, None], 0))
+    return torch.stack(outputs, 1), h
+
+
+@UNROLL_RNN.add(
+    "outputs end with the longest sentence",
+    "Your outputs are right, but where even the longest sentence is padded they have too few "
+    "positions: the loop ends with the longest length. How many positions have the inputs?",
+)
+def _cut_short(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
+    longest = int(lengths.max())
+    return _right(inputs[:, :longest], h, lengths, p)
+
+
+@UNROLL_RNN.add(
+    "every output is the last state",
+    "All the outputs of a sentence are its last state: a list of one and the same tensor, "
+    "overwritten at every step, holds it many times. How does each step get a tensor of its own?",
+)
+def _same_tensor(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
+    real = _real(inputs, lengths)
+    _, last = _read(inputs, h, real, p)
+    return last[:, None].expand(-1, inputs.shape[1], -1).masked_fill(~real, 0), last
