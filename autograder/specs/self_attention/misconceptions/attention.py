@@ -270,9 +270,9 @@ def _mask_unused(x: Tensor, mask: Tensor, params: Params) -> Pair:
 
 @SELF_ATTENTION.add(
     "a word that may look nowhere does not get zeros",
-    "All is well until a word may look nowhere: its row is NaN, or looks everywhere, where it should "
-    "be 0. You met this in the exercise before: does your layer call the function you wrote there, "
-    "and did that one pass?",
+    "All is well until a word may look nowhere: its row is NaN, or looks everywhere, where it "
+    "should be 0. You met this in the exercise before: does your layer call the function you wrote "
+    "there, and did that one pass?",
 )
 def _layer_nan(x: Tensor, mask: Tensor, params: Params) -> Pair:
     query, key, value = (x @ params[name] for name in ("W_q", "W_k", "W_v"))
