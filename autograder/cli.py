@@ -380,7 +380,7 @@ def doctor() -> None:
 
     \b
     Example:
-      autograder doctor
+      autograder doctor && autograder grade luong
 
     Exit code 1: at least one protection is missing; `autograder grade` would not start.
     """

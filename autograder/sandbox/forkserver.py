@@ -62,7 +62,7 @@ class Server:
                 self._reap()
                 return {"running": self._kernel is not None, **self._end()}
             case "end":
-                return {"clean": self._clear(), **self._end()}
+                return {"clean": self.clear(), **self._end()}
         return {"error": f"an unknown request: {request['do']!r}"}
 
     def _end(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Server:
             problem = words.read(MESSAGE // 2)
         if problem == "ready":
             return {"pid": pid}
-        self._clear()
+        self.clear()
         return {"error": problem or "the kernel's process ended before it was ready"}
 
     def _signal(self, signum: int) -> bool:
@@ -140,7 +140,7 @@ class Server:
                     self._kernel, self._status = None, os.waitstatus_to_exitcode(status)
         self._kernel = None
 
-    def _clear(self) -> bool:
+    def clear(self) -> bool:
         """End the kernel with all it started and left behind; whether nothing is left."""
         self._kill_all()
         for folder in self._scratch:
@@ -251,6 +251,7 @@ def main() -> None:
     try:
         _prepare(settings["preload"])
         server = Server(control, tuple(settings["scratch"]))
+        server.clear()
     except BaseException:
         control.send(json.dumps({"error": traceback.format_exc()[-4000:]}).encode())
         raise

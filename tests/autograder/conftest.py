@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import shutil
+import subprocess
 import sysconfig
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,20 @@ from nbgrader.api import Gradebook
 from autograder.assignment import Course, notebook_bytes, release, released_notebook
 from autograder.checks.spec import load_unit
 from autograder.results import ExerciseResult, Finding, SubmissionResult, write_json
+
+
+@pytest.fixture(scope="session")
+def bubblewrap() -> None:
+    """Skip, with the reason, where no sandbox can be."""
+    try:
+        subprocess.run(
+            ["bwrap", "--ro-bind", "/", "/", "--unshare-pid", "--unshare-net", "true"],
+            check=True,
+            capture_output=True,
+        )
+    except (OSError, subprocess.CalledProcessError) as problem:
+        pytest.skip(f"no bubblewrap that works on this machine: {problem}")
+
 
 EXERCISES = {
     "masked_softmax": ("Masked softmax", 12),

@@ -69,26 +69,34 @@ TIMESTAMPS = {
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module", params=["none", "auto"])
+def sandbox(request) -> str:
+    """The results are the same in the sandbox and out of it."""
+    if request.param == "auto":
+        request.getfixturevalue("bubblewrap")
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def course(tmp_path_factory) -> Course:
+def course(tmp_path_factory, sandbox) -> Course:
     made = Course(tmp_path_factory.mktemp("sample"))
     release("luong", made, ROOT / "solutions")
     write_sample_class("luong", made)
     return made
 
 
-def grade(course: Course):
+def grade(course: Course, sandbox: str):
     fresh = []
     graded = grade_class(
-        course, "luong", sandbox="none", workers=2, limits=LIMITS,
+        course, "luong", sandbox=sandbox, workers=2, limits=LIMITS,
         progress=lambda result, cached: None if cached else fresh.append(result.student),
     )  # fmt: skip
     return {result.student: result for result in graded.results}, fresh
 
 
 @pytest.fixture(scope="module")
-def results(course):
-    return grade(course)[0]
+def results(course, sandbox):
+    return grade(course, sandbox)[0]
 
 
 def test_every_student_has_the_score_they_earned(results):
@@ -156,14 +164,14 @@ def test_times_of_handing_in_reach_the_gradebook(results, course):
     assert times == TIMESTAMPS
 
 
-def test_grading_again_changes_nothing(results, course):
+def test_grading_again_changes_nothing(results, course, sandbox):
     assert write_sample_class("luong", course) == (sorted(SCORES), 0)
-    again, fresh = grade(course)
+    again, fresh = grade(course, sandbox)
     assert fresh == []
     assert again == results
 
 
-def test_stock_nbgrader_gives_the_honest_the_same_scores(results, course, tmp_path):
+def test_stock_nbgrader_gives_the_honest_the_same_scores(tmp_path):
     own = Course(tmp_path)
     release("luong", own, ROOT / "solutions")
     write_sample_class("luong", own)
