@@ -100,7 +100,7 @@ def test_the_graders_own_failure_is_named_not_marked_and_tried_again(
     grade, home, submit, student_notebook, monkeypatch
 ):
     submit("ada", student_notebook())
-    monkeypatch.setattr(classroom, "grade_submission", _fail)
+    monkeypatch.setattr(classroom, "_grade", _fail)
     results, _ = grade()
     assert results["ada"].status == "failed"
     assert "KeyError" in results["ada"].reason
