@@ -170,8 +170,8 @@ class Captioned(NamedTuple):
 class Captioner(nn.Module):
     r"""Describe pictures with a convolutional encoder and an LSTM that looks before each word.
 
-    .. math:: (h_t, c_t) = \mathrm{LSTM}([E y_{t-1}; \beta_t \hat z_t], h_{t-1}, c_{t-1}), \quad
-              p(y_t) \propto \exp(L_o(E y_{t-1} + L_h h_t + L_z \beta_t \hat z_t))
+    .. math:: (h_t, c_t) &= \mathrm{LSTM}([E y_{t-1}; \beta_t \hat z_t], h_{t-1}, c_{t-1}) \\
+              p(y_t) &\propto \exp(L_o(E y_{t-1} + L_h h_t + L_z \beta_t \hat z_t))
 
     where ẑ_t is the context of :func:`attention_lib.visual_attention.soft_attention`, or with hard
     attention the feature of one location: drawn from α_t in training mode, the most probable one

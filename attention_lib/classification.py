@@ -155,9 +155,9 @@ class RecurrentClassifier(nn.Module):
 class HAN(nn.Module):
     r"""Hierarchical attention: words make sentences, sentences make the document.
 
-    .. math:: h_{it} = \mathrm{BiGRU}(E x_{it}), \quad s_i = \sum_t \alpha_{it} h_{it}, \qquad
-              h_i = \mathrm{BiGRU}(s_i), \quad v = \sum_i \alpha_i h_i, \quad
-              \mathrm{logits} = W v + b
+    .. math:: h_{it} &= \mathrm{BiGRU}(E x_{it}), \quad s_i = \sum_t \alpha_{it} h_{it} \\
+              h_i &= \mathrm{BiGRU}(s_i), \quad v = \sum_i \alpha_i h_i \\
+              \mathrm{logits} &= W v + b
 
     with both α as in :func:`attention_pool`. With ``pooling`` "mean" and "max" this is the HN-AVE
     and the HN-MAX that Yang et al. (2016) compare with their HN-ATT.

@@ -18,8 +18,8 @@ from torch.autograd.function import once_differentiable
 def online_softmax(scores: Tensor) -> Tensor:
     r"""Softmax over the last axis with one pass for the largest score and the sum together.
 
-    .. math:: m_j = \max(m_{j-1}, e_j), \qquad
-              \ell_j = \ell_{j-1} \exp(m_{j-1} - m_j) + \exp(e_j - m_j)
+    .. math:: m_j &= \max(m_{j-1}, e_j) \\
+              \ell_j &= \ell_{j-1} \exp(m_{j-1} - m_j) + \exp(e_j - m_j)
 
     Each new largest score shrinks the sum so far to the new scale, so that no score need be seen
     twice before the weights :math:`\exp(e_j - m) / \ell` are asked for.

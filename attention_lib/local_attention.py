@@ -33,8 +33,8 @@ def local_m_mask(steps: int, src_mask: Tensor, window: int) -> Tensor:
         window: the half-width D, in positions.
 
     Returns:
-        (batch, L_q, L_k) bool, True where |s − p_t| ≤ D and s is real, with p_t = t, or the last
-        real position once t has passed it.
+        (batch, L_q, L_k) bool, True where s is real and at most D from p_t, with p_t = t, or the
+        last real position once t has passed it.
 
     Raises:
         ValueError: if ``window`` is negative.

@@ -58,7 +58,7 @@ def window_mask(centre: Tensor, src_mask: Tensor, window: int) -> Tensor:
         window: the half-width D, in positions, ≥ 0.
 
     Returns:
-        (batch, L_q, L_k) bool, True where |s − centre| ≤ D and s is real.
+        (batch, L_q, L_k) bool, True where s is real and at most D from the centre.
 
     Raises:
         ValueError: if ``window`` is negative.
@@ -86,7 +86,8 @@ def sliding_window_mask(
         device: where the mask is made.
 
     Returns:
-        (length, length) bool, True where |i − j| ≤ window and, if causal, j ≤ i.
+        (length, length) bool, True where i and j are at most ``window`` apart
+        and, if causal, j ≤ i.
 
     Raises:
         ValueError: if ``window`` is negative.

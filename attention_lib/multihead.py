@@ -112,8 +112,8 @@ class KeyValueCache:
 class MultiHeadAttention(nn.Module):
     r"""Attend with several heads at once.
 
-    .. math:: \mathrm{head}_i = \mathrm{Attention}(QW_i^Q, KW_i^K, VW_i^V), \qquad
-              \mathrm{MultiHead}(Q, K, V) = [\mathrm{head}_1; …; \mathrm{head}_h]\,W^O
+    .. math:: \mathrm{head}_i &= \mathrm{Attention}(QW_i^Q, KW_i^K, VW_i^V) \\
+              \mathrm{MultiHead}(Q, K, V) &= [\mathrm{head}_1; …; \mathrm{head}_h]\,W^O
 
     The three projections of all heads are one matrix. With as many key heads as query heads the
     parameters have the names and layout of :class:`torch.nn.MultiheadAttention`, whose state dict

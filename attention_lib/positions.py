@@ -18,8 +18,8 @@ def sinusoidal_positions(
 ) -> Tensor:
     r"""Write each position as the hands of d_model / 2 clocks that run at different speeds.
 
-    .. math:: PE_{pos,\,2i} = \sin\!\left(pos / 10000^{2i/d}\right), \qquad
-              PE_{pos,\,2i+1} = \cos\!\left(pos / 10000^{2i/d}\right)
+    .. math:: PE_{pos,\,2i} &= \sin\!\left(pos / 10000^{2i/d}\right) \\
+              PE_{pos,\,2i+1} &= \cos\!\left(pos / 10000^{2i/d}\right)
 
     Args:
         positions: (...) whole numbers; the first word of a sentence stands at 0.
@@ -69,7 +69,8 @@ def rotate(
         positions: (length,) or broadcastable to (..., length), the position m of each.
         base: see :func:`sinusoidal_positions`.
         pairs: "adjacent" rotates features 2i and 2i + 1 as in the paper; "halves" rotates
-            features i and i + d / 2 as Llama does. The two differ by a fixed permutation.
+            features i and i + d / 2 as Llama does in transformers. The two differ by a fixed
+            permutation.
 
     Returns:
         a tensor like ``x``.
@@ -129,7 +130,7 @@ def alibi_bias(num_heads: int, query_positions: Tensor, key_positions: Tensor) -
     Returns:
         (..., num_heads, L_q, L_k) float32, 0 where query and key stand at the same position.
 
-    Press et al. (2022), equation in section 3; with a causal mask, |i − j| is their i − j.
+    Press et al. (2022), equation in section 3; with a causal mask, the distance is their i − j.
 
     >>> alibi_bias(8, torch.tensor([5]), torch.arange(6))[0].tolist()
     [[-2.5, -2.0, -1.5, -1.0, -0.5, -0.0]]

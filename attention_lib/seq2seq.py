@@ -205,9 +205,9 @@ class Seq2Seq(nn.Module):
 
     Luong's decoder steps and then looks back; with input feeding it reads its last h̃ as well:
 
-    .. math:: h_t = \mathrm{RNN}([E y_{t-1}; \tilde h_{t-1}], h_{t-1}), \quad
-              \tilde h_t = \tanh(W_c[c_t; h_t]), \quad
-              p(y_t) = \mathrm{softmax}(W_s \tilde h_t)
+    .. math:: h_t &= \mathrm{RNN}([E y_{t-1}; \tilde h_{t-1}], h_{t-1}) \\
+              \tilde h_t &= \tanh(W_c[c_t; h_t]) \\
+              p(y_t) &= \mathrm{softmax}(W_s \tilde h_t)
 
     where c_t attends with h_t. Bahdanau's looks back with s_{i−1} and then steps on
     [E y_{i−1}; c_i]; its readout here is Luong's h̃ in place of the paper's maxout layer, so that
@@ -380,9 +380,9 @@ def luong_step(
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""One step of Luong's decoder with input feeding, written out with a plain tanh cell.
 
-    .. math:: h_t = \tanh(W_{ih}[E y_{t-1}; \tilde h_{t-1}] + W_{hh} h_{t-1} + b), \quad
-              a_t = \mathrm{softmax}(h_t^\top W_a \bar h_s), \quad
-              \tilde h_t = \tanh(W_c[c_t; h_t])
+    .. math:: h_t &= \tanh(W_{ih}[E y_{t-1}; \tilde h_{t-1}] + W_{hh} h_{t-1} + b) \\
+              a_t &= \mathrm{softmax}(h_t^\top W_a \bar h_s) \\
+              \tilde h_t &= \tanh(W_c[c_t; h_t])
 
     Args:
         embedded: (batch, d_e), the last word's vector E y_{t−1}.

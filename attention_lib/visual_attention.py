@@ -16,9 +16,9 @@ def soft_attention(
 ) -> tuple[Tensor, Tensor]:
     r"""Look at a picture from one decoder state; the context is what is expected to be seen.
 
-    .. math:: e_{ti} = v^\top \tanh(W_h h_{t-1} + W_a a_i), \quad
-              \alpha_t = \mathrm{softmax}(e_t), \quad
-              \hat z_t = \sum_i \alpha_{ti} a_i
+    .. math:: e_{ti} &= v^\top \tanh(W_h h_{t-1} + W_a a_i) \\
+              \alpha_t &= \mathrm{softmax}(e_t) \\
+              \hat z_t &= \sum_i \alpha_{ti} a_i
 
     Args:
         hidden: (batch, d_hidden), h_{t−1}.

@@ -165,7 +165,7 @@ def _draw_attention(
     ax.text(encoder[0] - 0.75, WEIGHTS, f"$a_{{{name}}}(s)$", ha="right", va="center")
     for x, share in zip(encoder, shares.tolist(), strict=True):
         arrow(ax, (x, STATES + 0.4), (x, WEIGHTS - 0.3), width=0.8)
-        _draw_weight(ax, x, share)
+        weight_cell(ax, x, share)
         foot, head = (x, WEIGHTS + 0.3), (middle, CONTEXT - 0.4)
         arrow(ax, foot, head, colour="orange", width=0.5 + 4 * share)
     start, end = (decoder - 0.3, STATES + 0.4), (encoder[-1] + SPACING / 2, WEIGHTS)
@@ -177,12 +177,12 @@ def _draw_attention(
     arrow(ax, (decoder, STATES + 0.4), (decoder, CONTEXT - 0.4))
 
 
-def _draw_weight(ax: Axes, x: float, share: float) -> None:
+def weight_cell(ax: Axes, x: float, share: float, height: float = WEIGHTS) -> None:
     """Draw a weight as the maps do: a cell as dark as it is large, with its value."""
     shade = WEIGHTS_MAP(share)
-    cell = Rectangle((x - SPACING / 2, WEIGHTS - 0.3), SPACING, 0.6, facecolor=shade, zorder=2)
+    cell = Rectangle((x - SPACING / 2, height - 0.3), SPACING, 0.6, facecolor=shade, zorder=2)
     cell.set(edgecolor=FAINT)
     ax.add_patch(cell)
     ink = "white" if luminance(shade) < 0.179 else "black"
     value = f"{share:.2f}".replace("0.", ".", 1)
-    ax.text(x, WEIGHTS, value, ha="center", va="center", fontsize=11, color=ink, zorder=3)
+    ax.text(x, height, value, ha="center", va="center", fontsize=11, color=ink, zorder=3)

@@ -278,3 +278,17 @@ def test_the_drawing_prints_each_weight_and_shades_its_cell_by_it():
 def test_a_drawing_of_what_does_not_fit_is_refused(weights, step, message):
     with pytest.raises(ValueError, match=message):
         plots.encoder_decoder(SRC, TGT, weights, step=step)
+
+
+@pytest.mark.parametrize(("grading", "formats"), [("", ("svg", "png")), ("autograde", ("png",))])
+def test_a_graded_notebook_draws_only_what_is_kept_of_it(monkeypatch, grading, formats):
+    asked = []
+    monkeypatch.setenv("NBGRADER_EXECUTION", grading)
+    monkeypatch.setattr("IPython.get_ipython", lambda: "a notebook")
+    monkeypatch.setattr(
+        "matplotlib_inline.backend_inline.set_matplotlib_formats",
+        lambda *names, **options: asked.append(names),
+    )
+    with mpl.rc_context():
+        plots.use_style()
+    assert asked == [formats]
