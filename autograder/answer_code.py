@@ -6,6 +6,8 @@ the notebook costs nothing, and a helper function hides nothing.
 
 import ast
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
 
 def code_of_exercise(name: str, sources: Iterable[str], others: Collection[str] = ()) -> str:
@@ -27,12 +29,21 @@ def code_of_exercise(name: str, sources: Iterable[str], others: Collection[str] 
     while queue:
         current = queue.pop()
         for statement in statements:
-            if current in _bound(statement):
-                used = _used(statement) - wanted - set(others)
+            if current in statement.bound:
+                used = statement.used - wanted - set(others)
                 wanted |= used
                 queue.extend(used)
-    kept = [_narrow(s, wanted) for s in statements if _bound(s) & (wanted | {"*"})]
+    kept = [_narrow(s.node, wanted) for s in statements if s.bound & (wanted | {"*"})]
     return "\n".join(ast.unparse(statement) for statement in kept)
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """A top-level statement, the names that it defines and those that it reads."""
+
+    node: ast.stmt
+    bound: frozenset[str]
+    used: frozenset[str]
 
 
 def _narrow(statement: ast.stmt, wanted: set[str]) -> ast.stmt:
@@ -49,17 +60,19 @@ def _imported(alias: ast.alias) -> str:
     return alias.asname or alias.name.split(".")[0]
 
 
-def _statements(source: str) -> list[ast.stmt]:
+@lru_cache(maxsize=256)  # every exercise of a notebook asks for the same cells
+def _statements(source: str) -> tuple[_Statement, ...]:
     """A cell's top-level statements; lines of magic are left out, broken code gives none."""
     lines = source.split("\n")
     plain = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in lines)
     try:
-        return ast.parse(plain).body
+        body = ast.parse(plain).body
+        return tuple(_Statement(node, _bound(node), _used(node)) for node in body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+        return ()
 
 
-def _bound(statement: ast.stmt) -> set[str]:
+def _bound(statement: ast.stmt) -> frozenset[str]:
     """The names that a statement defines, also inside if, try, with and loops."""
     bound: set[str] = set()
     for node in _walk_scope(statement):
@@ -72,7 +85,7 @@ def _bound(statement: ast.stmt) -> set[str]:
                 bound.add(name)  # helper.attribute = … changes what helper is
             case ast.Import(names=names) | ast.ImportFrom(names=names):
                 bound.update(_imported(alias) for alias in names)
-    return bound
+    return frozenset(bound)
 
 
 def _walk_scope(statement: ast.stmt) -> Iterator[ast.AST]:
@@ -85,9 +98,9 @@ def _walk_scope(statement: ast.stmt) -> Iterator[ast.AST]:
             queue.extend(ast.iter_child_nodes(node))
 
 
-def _used(statement: ast.stmt) -> set[str]:
-    return {
+def _used(statement: ast.stmt) -> frozenset[str]:
+    return frozenset(
         node.id
         for node in ast.walk(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    }
+    )

@@ -27,6 +27,7 @@ from nbgrader.preprocessors import IncludeHeaderFooter, InstantiateTests, SaveCe
 from nbgrader.utils import is_grade, is_locked, is_solution, is_task
 from traitlets.config import Config
 
+from autograder.atomic import write_whole
 from autograder.checks.spec import Exercise, load_unit
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -65,6 +66,10 @@ class Course:
     def autograded(self, student: str, name: str) -> Path:
         """The folder with a student's graded notebook."""
         return self.root / "autograded" / student / name
+
+    def released(self, name: str) -> dict[str, Path]:
+        """The notebooks that students receive; an assignment of nbgrader's may have several."""
+        return {path.stem: path for path in sorted((self.root / "release" / name).glob("*.ipynb"))}
 
     @property
     def has_gradebook(self) -> bool:
@@ -159,20 +164,32 @@ def is_anchor(cell: NotebookNode) -> bool:
     return is_grade(cell) or is_solution(cell) or is_locked(cell) or is_task(cell)
 
 
+def is_test(cell: NotebookNode) -> bool:
+    """Whether a cell is graded by running it."""
+    return bool(cell.cell_type == "code" and is_grade(cell) and not is_solution(cell))
+
+
+def plain_tests(notebook: NotebookNode) -> list[str]:
+    """The grade_ids of tests that call no check: nbgrader's own kind, judged where they run."""
+    tests = [cell for cell in notebook.cells if is_test(cell) and exercise_of(cell) is None]
+    return [cell.metadata.nbgrader["grade_id"] for cell in tests]
+
+
 def graded_exercises(notebook: NotebookNode) -> dict[str, Exercise]:
-    """Map each automatically graded cell's grade_id to its exercise, held against the spec.
+    """Map the grade_id of each test that calls a check to its exercise, held against the spec.
 
     Raises:
-        AssignmentError: a graded cell calls no check, checks an unknown exercise, has other
-            points than the spec, or an exercise is checked twice or never.
+        AssignmentError: a test checks an unknown exercise, has other points than the spec, or an
+            exercise is checked twice or never.
     """
     found: dict[str, Exercise] = {}
     units: set[str] = set()
     for cell in notebook.cells:
-        if not is_grade(cell) or is_solution(cell) or cell.cell_type != "code":
+        address = exercise_of(cell) if is_test(cell) else None
+        if address is None:
             continue
         grade_id = cell.metadata.nbgrader["grade_id"]
-        unit_name, exercise = _checked(cell, grade_id)
+        unit_name, exercise = _checked(address, cell.metadata.nbgrader)
         if exercise.name in {e.name for e in found.values()}:
             raise AssignmentError(f"Exercise {exercise.name!r} has two graded cells: keep one.")
         found[grade_id] = exercise
@@ -188,22 +205,17 @@ def graded_exercises(notebook: NotebookNode) -> dict[str, Exercise]:
     return found
 
 
-def _checked(cell: NotebookNode, grade_id: str) -> tuple[str, Exercise]:
-    """One graded cell's unit and exercise, its points held against the spec's."""
-    address = exercise_of(cell)
-    if address is None:
-        raise AssignmentError(
-            f"Graded cell {grade_id!r} calls no check: "
-            'its last line must read check("<unit>/<exercise>", <exercise>).'
-        )
+def _checked(address: tuple[str, str], metadata: NotebookNode) -> tuple[str, Exercise]:
+    """One test's unit and exercise, its points held against the spec's."""
     unit_name, name = address
+    grade_id = metadata["grade_id"]
     exercises = {e.name: e for e in load_unit(unit_name).exercises}
     if name not in exercises:
         raise AssignmentError(
             f"Graded cell {grade_id!r} checks {name!r}; unit {unit_name!r} has "
             f"{', '.join(exercises)}."
         )
-    points, wanted = float(cell.metadata.nbgrader["points"]), exercises[name].points
+    points, wanted = float(metadata["points"]), exercises[name].points
     if points != wanted:
         raise AssignmentError(
             f"Graded cell {grade_id!r} gives {points:g} points, the spec of {name!r} "
@@ -220,8 +232,9 @@ def release(
     Returns the released notebook's path and whether anything had to be done.
 
     Raises:
-        AssignmentError: see ``source_notebook`` and ``graded_exercises``, or nbgrader refuses
-            because submissions of an assignment with other cells are in the gradebook.
+        AssignmentError: see ``source_notebook`` and ``graded_exercises``; or a test calls no
+            check; or nbgrader refuses because submissions of an assignment with other cells are
+            in the gradebook.
     """
     text_file = solutions / f"{name}.py"
     if not text_file.is_file():
@@ -232,6 +245,11 @@ def release(
     text = text_file.read_text(encoding="utf-8")
     released = released_notebook(text)
     graded_exercises(released)
+    if plain := plain_tests(released):
+        raise AssignmentError(
+            f"Graded cell {plain[0]!r} calls no check: "
+            'its last line must read check("<unit>/<exercise>", <exercise>).'
+        )
     source, target = notebook_bytes(source_notebook(text)), notebook_bytes(released)
     fresh = (
         _holds(course.source(name), source)
@@ -241,22 +259,17 @@ def release(
     if not fresh:
         _create_gradebook(course)
         with _kept_if_refused(course.source(name), course.release(name)):
-            _write(course.source(name), source)
+            write_whole(course.source(name), source)
             _generate(name, course)
-        _write(course.release(name), target)
+        write_whole(course.release(name), target)
     if exercises is not None and not _holds(exercises / f"{name}.ipynb", target):
-        _write(exercises / f"{name}.ipynb", target)
+        write_whole(exercises / f"{name}.ipynb", target)
         fresh = False
     return course.release(name), not fresh
 
 
 def _holds(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 @contextmanager
@@ -267,7 +280,7 @@ def _kept_if_refused(*paths: Path) -> Iterator[None]:
         yield
     except AssignmentError:
         for path, content in before.items():
-            _write(path, content)
+            write_whole(path, content)
         raise
 
 

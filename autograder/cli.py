@@ -3,13 +3,17 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from autograder.processes import GRADER, clean_processes
+
 NOT_ALL_GRADED = 1
+NOT_FINISHED = 3
 
 _ERRORS = (FileNotFoundError, PermissionError, NotADirectoryError, ValueError)
 
@@ -29,10 +33,15 @@ def _in_sentences(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         from autograder.assignment import AssignmentError
+        from autograder.atomic import CannotStore
+        from autograder.locks import Busy
         from autograder.sandbox.protocol import SandboxError
 
         try:
             return command(*args, **kwargs)
+        except (Busy, CannotStore) as problem:
+            click.echo(f"Stopped: {problem}", err=True)
+            sys.exit(NOT_FINISHED)
         except (*_ERRORS, AssignmentError, SandboxError) as problem:
             if isinstance(problem, OSError) and problem.filename:
                 message = f"{problem.filename}: {problem.strerror}. Is the path right?"
@@ -59,7 +68,9 @@ def main() -> None:
     To try it before anybody has handed in, `autograder sample-class luong` after the release.
 
     Exit codes: 0 all is well; 1 the command ran, but something in the submissions or the audit
-    needs a look; 2 the command could not run as it was called.
+    needs a look; 2 the command could not run as it was called; 3 it was stopped, by another one
+    at work or a disk that takes nothing more: what was stored is whole, and the same command goes
+    on from there.
     """
 
 
@@ -180,7 +191,18 @@ def collect(
     type=click.IntRange(min=1),
     default=lambda: min(4, os.cpu_count() or 1),
     show_default="one a core, at most 4",
-    help="Processes that grade at the same time.",
+    help="Processes that grade at the same time; jobs to ask a Slurm queue for.",
+)
+@click.option(
+    "--dask",
+    metavar="ADDRESS|local|slurm",
+    help="Grade on the workers of this Dask scheduler, of one on this computer, or of a Slurm "
+    "queue as Dask's configuration describes it.",
+)
+@click.option(
+    "--tag",
+    metavar="NAME",
+    help="Only Dask workers with this resource grade, e.g. those started with --resources GPU=1.",
 )
 @click.option(
     "--timeout",
@@ -202,6 +224,8 @@ def grade(
     course: Path,
     sandbox: str,
     workers: int,
+    dask: str | None,
+    tag: str | None,
     timeout: float,
     total_timeout: float,
 ) -> None:
@@ -210,6 +234,7 @@ def grade(
     \b
     Example:
       autograder grade luong --course _build/course --workers 2
+      autograder grade luong --course _build/course --dask tcp://head-node:8786 --tag GPU
 
     With '--sandbox auto' nothing is graded unless every protection holds on this machine, as
     `autograder doctor` shows. '--sandbox none' runs students' code with your own rights, so that
@@ -217,70 +242,56 @@ def grade(
     nothing else.
 
     Exit code 0: every submission was graded. 1: all rows are there, but some notebooks failed;
-    they are named. 2: grading could not start.
+    they are named. 2: grading could not start. 3: it was stopped, run it again to go on.
     """
+    if tag is not None and dask is None:
+        raise click.UsageError("--tag goes with --dask.")
+    if dask is None:
+        # What grades imports beside this process, which would otherwise wait for it later.
+        clean_processes(GRADER)
+
     from autograder.assignment import Course
     from autograder.classroom import grade_class
     from autograder.execute import Limits
+    from autograder.progress import Progress, summary
 
-    with _Progress(Course(course), assignment) as progress:
+    with ExitStack() as stack:
+        submitted = sum(1 for _ in (course / "submitted").glob(f"*/{assignment}"))
+        progress = stack.enter_context(Progress(assignment, submitted))
+        spread = None
+        if dask is not None:
+            from autograder.cluster import spread_over
+
+            spread = stack.enter_context(spread_over(dask, workers, tag))
         graded = grade_class(
             Course(course),
             assignment,
             sandbox=sandbox,
             workers=workers,
+            spread=spread,
             limits=Limits(cell=timeout, submission=total_timeout),
             progress=progress,
+            notice=progress.notice,
         )
-    failed = [r for r in graded.results if r.status == "failed"]
-    look = sum(r.status == "problems" for r in graded.results)
-    click.echo(
-        f"{len(graded.results)} submissions: {progress.fresh} graded now, "
-        f"{len(graded.results) - progress.fresh} unchanged; {look} with something to look at, "
-        f"{len(failed)} failed."
-    )
-    if failed:
+    for line in summary(graded, progress.fresh):
+        click.echo(line)
+    if any(result.status == "failed" for result in graded.results):
         sys.exit(NOT_ALL_GRADED)
-
-
-class _Progress:
-    """A bar on a terminal, a line for each submission elsewhere."""
-
-    def __init__(self, course: Any, assignment: str):
-        from tqdm import tqdm
-
-        folders = (course.root / "submitted").glob(f"*/{assignment}")
-        self._bar = tqdm(
-            total=sum(1 for _ in folders),
-            desc=f"Grading {assignment}",
-            unit="notebook",
-            disable=not sys.stderr.isatty(),
-        )
-        self.fresh = 0
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def __call__(self, result: Any, cached: bool) -> None:
-        self._bar.update()
-        self.fresh += not cached
-        if not cached:
-            line = (
-                f"{result.student}: {result.score:g}/{result.max_score:g}, {result.status} "
-                f"({result.seconds:.1f} s). {result.reason}"
-            )
-            self._bar.write(line) if not self._bar.disable else click.echo(line)
 
 
 @main.command()
 @assignment_argument
 @course_option
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=lambda: min(4, os.cpu_count() or 1),
+    show_default="one a core, at most 4",
+    help="Processes that write at the same time.",
+)
 @_in_sentences
-def feedback(assignment: str, course: Path) -> None:
-    """Write each student's feedback page.
+def feedback(assignment: str, course: Path, workers: int) -> None:
+    """Write each student's feedback page where it is missing or would say something else.
 
     \b
     Example:
@@ -288,8 +299,8 @@ def feedback(assignment: str, course: Path) -> None:
     """
     from autograder.feedback import write_feedback
 
-    paths = write_feedback(course, assignment)
-    click.echo(f"{len(paths)} feedback pages in {course / 'feedback'}")
+    paths, written = write_feedback(course, assignment, workers)
+    click.echo(f"{len(paths)} feedback pages, {written} written now: {course / 'feedback'}")
 
 
 @main.command()

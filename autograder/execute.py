@@ -13,7 +13,8 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from queue import Empty
 from time import monotonic
@@ -118,10 +119,10 @@ class _OneSpec(KernelSpecManager):
 
 
 def _kernel_spec(
-    sandbox: str, scratch: Path, imports: Sequence[str], allowance: Allowance
+    sandbox: str, scratch: Path, imports: Sequence[str], warm: bool, allowance: Allowance
 ) -> KernelSpec:
     name = provisioner_name(sandbox)
-    config = {"imports": list(imports), "allowance": asdict(allowance)}
+    config = {"imports": list(imports), "warm": warm, "allowance": asdict(allowance)}
     return KernelSpec(
         argv=[
             sys.executable,
@@ -159,10 +160,11 @@ class Kernel:
         limits: Limits,
         folder: Path | None = None,
         imports: Sequence[str] = (),
+        warm: bool = True,
     ):
         self._limits = limits
         self._scratch = Path(tempfile.mkdtemp(prefix="grade-"))
-        spec = _kernel_spec(sandbox, self._scratch, imports, limits.allowance)
+        spec = _kernel_spec(sandbox, self._scratch, imports, warm, limits.allowance)
         self._context = zmq.Context()
         self._context.setsockopt(zmq.MAXMSGSIZE, limits.message)
         self._manager = KernelManager(
@@ -198,7 +200,7 @@ class Kernel:
             again = min(deadline, monotonic() + 1.0)
             idle = replied = False
             while not (idle and replied) and monotonic() < again:
-                replied = replied or self._replied(asked)
+                replied = replied or self._reply(asked) is not None
                 message = None if idle else self._next(0.05)
                 if message is not None:
                     idle = message["parent_header"].get("msg_id") == asked and _is_idle(message)
@@ -208,12 +210,25 @@ class Kernel:
                 raise RuntimeError("it died before it answered")
         raise RuntimeError(f"it did not answer within {self._limits.start:g} s")
 
-    def run(self, source: str, seconds: float, *, history: bool = True) -> CellRun:
+    def run(self, source: str, seconds: float) -> CellRun:
         """Run one cell for at most ``seconds``; interrupt it then, and give it a last grace."""
+        return self._execute(seconds, code=source)
+
+    def evaluate(self, expression: str, seconds: float) -> CellRun:
+        """Evaluate an expression in the notebook's namespace, as :meth:`run` would run a cell.
+
+        The kernel keeps no history of it, and does not look for magic in it: that takes long where
+        much data stands in it.
+        """
+        return self._execute(
+            seconds, code="", user_expressions={"": expression}, store_history=False
+        )
+
+    def _execute(self, seconds: float, **request: Any) -> CellRun:
         began = monotonic()
         outputs = Outputs(self._limits.kept, self._limits.output)
         try:
-            message_id = self._client.execute(source, store_history=history, stop_on_error=False)
+            message_id = self._client.execute(**request, stop_on_error=False)
             status, lost = self._wait(message_id, began + seconds, outputs)
         except Exception:  # whatever a forged frame may raise
             status, lost = "kernel died", True
@@ -232,7 +247,7 @@ class Kernel:
         """Read messages until the cell is idle and has replied; (status, kernel lost)."""
         status = "ok"
         idle = False
-        while not idle or not self._replied(message_id):
+        while not idle or (reply := self._reply(message_id)) is None:
             if status == "ok" and (monotonic() > deadline or outputs.flooded):
                 status = "output limit" if outputs.flooded else "time limit"
                 self._manager.interrupt_kernel()
@@ -247,6 +262,11 @@ class Kernel:
             if message["parent_header"].get("msg_id") == message_id:
                 idle = idle or _is_idle(message)
                 outputs.add(message)
+        expressions = reply.get("user_expressions")
+        values = expressions.values() if isinstance(expressions, dict) else ()
+        for said in (reply, *(value for value in values if isinstance(value, dict))):
+            if said.get("status") == "error" and outputs.error is None:
+                outputs.add({"msg_type": "error", "content": said})  # nobody has shown it
         return status, False
 
     def _cause(self) -> str:
@@ -256,20 +276,21 @@ class Kernel:
     def _next(self, seconds: float) -> dict[str, Any] | None:
         """The next published message, or None; one that does not parse is dropped."""
         try:
-            message: dict[str, Any] = self._client.get_iopub_msg(timeout=seconds)
+            message: dict[str, Any] = self._client.iopub_channel.get_msg(timeout=seconds)
         except Empty:
             return None
         except (ValueError, KeyError, TypeError):
             return {"parent_header": {}}
         return message if isinstance(message.get("parent_header"), dict) else {"parent_header": {}}
 
-    def _replied(self, message_id: str) -> bool:
-        """Whether the shell has answered this request; looks at one reply a call."""
+    def _reply(self, message_id: str) -> dict[str, Any] | None:
+        """What the shell has answered to this request; looks at one reply a call."""
         try:
-            reply = self._client.get_shell_msg(timeout=0.05)
+            reply = self._client.shell_channel.get_msg(timeout=0.05)
         except Empty:
-            return False
-        return bool(reply["parent_header"].get("msg_id") == message_id)
+            return None
+        content: dict[str, Any] = reply["content"]
+        return content if reply["parent_header"].get("msg_id") == message_id else None
 
     def close(self) -> None:
         """Kill the kernel with its process group and remove every trace of it."""
@@ -301,17 +322,19 @@ def run_notebook(
     limits: Limits,
     folder: Path | None = None,
     imports: Sequence[str] = (),
+    warm: bool = True,
 ) -> dict[int, CellRun]:
     """Run every code cell; a graded cell named in ``drives`` is replaced by what its drive says.
 
-    A drive is asked for its source only when its turn has come, after the student's code ran.
-    ``imports`` names the modules that a sandboxed kernel finds already imported; of the course's
-    own it may import no others.
+    A drive is asked for its expression only when its turn has come, after the student's code ran.
+    ``imports`` names the modules that a sandboxed kernel finds already imported, if it is ``warm``;
+    of the course's own it may import no others.
 
     Raises:
         ExecutionError: no kernel could be started.
     """
-    return _Session(notebook, drives, sandbox, limits, folder, imports).run()
+    start = partial(Kernel, sandbox, limits, folder, imports, warm)
+    return _Session(notebook, drives, limits, start).run()
 
 
 class _Session:
@@ -321,17 +344,13 @@ class _Session:
         self,
         notebook: NotebookNode,
         drives: Mapping[str, Callable[[], str]],
-        sandbox: str,
         limits: Limits,
-        folder: Path | None,
-        imports: Sequence[str],
+        start: Callable[[], Kernel],
     ):
-        self._imports = imports
         self._cells = notebook.cells
         self._drives = drives
-        self._sandbox = sandbox
         self._limits = limits
-        self._folder = folder
+        self._start = start
         self._deadline = monotonic() + limits.submission
         self._runs: dict[int, CellRun] = {}
         self._skipped: set[int] = set()
@@ -340,14 +359,14 @@ class _Session:
         kernel: Kernel | None = None
         try:
             for index in self._code_cells():
-                if kernel is None:
-                    kernel = self._fresh_kernel(index)
-                if kernel is None:
-                    self._runs.setdefault(index, CellRun("not run"))
-                    continue
-                if self._run_cell(kernel, index).lost:
-                    kernel.close()
-                    kernel = None
+                while index not in self._runs:
+                    if kernel is None:
+                        kernel = self._fresh_kernel(index)
+                    if kernel is None:
+                        self._runs[index] = CellRun("not run")
+                    elif self._run_cell(kernel, index).lost:
+                        kernel.close()
+                        kernel = None
         finally:
             if kernel is not None:
                 kernel.close()
@@ -366,9 +385,22 @@ class _Session:
 
     def _run_cell(self, kernel: Kernel, index: int) -> CellRun:
         drive = self._drive(index)
-        source = self._cells[index].source if drive is None else drive()
         seconds = max(0.0, min(self._limits.cell, self._left()))
-        run = kernel.run(source, seconds, history=drive is None)
+        if drive is None:
+            return self._note(index, kernel.run(self._cells[index].source, seconds))
+        return self._note(index, kernel.evaluate(drive(), seconds))
+
+    def _note(self, index: int, run: CellRun) -> CellRun:
+        """Keep what a cell did, and leave out of later kernels the cell that ended this one.
+
+        That is the cell itself, or one that ran into the memory limit before it, and may still hold
+        what it took.
+        """
+        if run.status == "memory limit":
+            for full, earlier in self._runs.items():
+                if full not in self._skipped and (earlier.error or "").startswith("MemoryError"):
+                    index, run = full, replace(earlier, status=run.status, lost=True)
+                    break
         if run.lost:
             self._skipped.add(index)
         self._runs[index] = run
@@ -380,7 +412,7 @@ class _Session:
         None when the submission's time is over.
         """
         while self._left() > 0:
-            kernel = Kernel(self._sandbox, self._limits, self._folder, self._imports)
+            kernel = self._start()
             try:
                 if self._replay(kernel, upto):
                     return kernel
@@ -399,7 +431,6 @@ class _Session:
             seconds = max(0.0, min(self._limits.cell, self._left()))
             again = kernel.run(self._cells[index].source, seconds)
             if again.lost:
-                self._skipped.add(index)
-                self._runs[index] = again
+                self._note(index, again)
                 return False
         return True

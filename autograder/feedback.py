@@ -1,6 +1,7 @@
 """Feedback pages: a student's own notebook with the verdict after each graded cell."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +16,19 @@ from autograder.assignment import Course, exercise_of
 from autograder.notebook_html import notebook_html
 from autograder.pages import (
     environment,
+    is_current,
+    made_from,
     percent,
     read_results,
     released_title,
     render_page,
     write_atomically,
 )
+from autograder.processes import clean_processes
 from autograder.results import SubmissionResult
+
+# Pages; fewer are written sooner than a process is started.
+_WORTH_A_PROCESS = 10
 
 
 @dataclass(frozen=True)
@@ -144,32 +151,68 @@ def render_feedback(
     )
 
 
-def _notebooks(course: Path, student: str, assignment: str) -> dict[str, NotebookNode | None]:
-    """The graded notebooks by name; the assignment's own name with None if there is none."""
-    folder = Course(course).autograded(student, assignment)
-    found = {path.stem: nbformat.read(path, as_version=4) for path in folder.glob("*.ipynb")}
-    return found or {assignment: None}
+@dataclass(frozen=True)
+class _Page:
+    """One page to be: what it tells, and where it goes. ``notebook`` is None if there is none."""
+
+    result: SubmissionResult
+    booked: Booked | None
+    title: str
+    notebook: Path | None
+    path: Path
+
+    def mark(self) -> str:
+        content = self.notebook.read_bytes() if self.notebook else None
+        return made_from(self.result, self.booked, self.title, content)
+
+    def write(self) -> None:
+        notebook = nbformat.read(self.notebook, as_version=4) if self.notebook else None
+        page = render_feedback(self.result, notebook, self.booked, title=self.title)
+        write_atomically(self.path, page.rstrip("\n") + "\n" + self.mark())
 
 
-def write_feedback(course: Path, assignment: str) -> list[Path]:
+def _pages(course: Path, assignment: str) -> Iterator[_Page]:
+    """Every student's pages; one without a notebook is named as the assignment."""
+    results = read_results(course, assignment)
+    booked = read_gradebook(course, assignment)
+    title = released_title(course, assignment)
+    for result in results:
+        student = result.student
+        if student in ("", ".", "..") or "/" in student or "\0" in student:
+            raise ValueError(f"student {student!r} is no folder name; nbgrader needs one")
+        folder = course / "feedback" / student / assignment
+        graded = Course(course).autograded(student, assignment)
+        notebooks: list[Path | None] = [*sorted(graded.glob("*.ipynb"))]
+        for notebook in notebooks or [None]:
+            name = notebook.stem if notebook else assignment
+            yield _Page(result, booked.get(student), title, notebook, folder / f"{name}.html")
+
+
+def write_feedback(course: Path, assignment: str, workers: int = 1) -> tuple[list[Path], int]:
     """Write every student's page, ``feedback/<student>/<assignment>/<notebook>.html``.
 
-    A student whose notebook could not be run gets a page too: it says why.
+    A student whose notebook could not be run gets a page too: it says why. A page that would say
+    what it says already is left as it is.
+
+    Args:
+        course: the course directory.
+        assignment: its name.
+        workers: how many processes may write at the same time.
+
+    Returns:
+        all pages, and how many of them were written now.
 
     Raises:
         FileNotFoundError: the assignment has never been graded.
         ValueError: a result names a student that is no folder's name.
     """
-    results = read_results(course, assignment)
-    booked = read_gradebook(course, assignment)
-    title = released_title(course, assignment)
-    pages = []
-    for result in results:
-        student = result.student
-        if student in ("", ".", "..") or "/" in student or "\0" in student:
-            raise ValueError(f"student {student!r} is no folder name; nbgrader needs one")
-        for name, notebook in _notebooks(course, student, assignment).items():
-            page = render_feedback(result, notebook, booked.get(student), title=title)
-            path = course / "feedback" / student / assignment / f"{name}.html"
-            pages.append(write_atomically(path, page))
-    return pages
+    pages = list(_pages(course, assignment))
+    stale = [page for page in pages if not is_current(page.path, page.mark())]
+    if min(workers, len(stale) // _WORTH_A_PROCESS) < 2:
+        for page in stale:
+            page.write()
+    else:
+        with ProcessPoolExecutor(workers, clean_processes("autograder.feedback")) as pool:
+            for _ in pool.map(_Page.write, stale, chunksize=4):
+                pass  # an exception in one of them is raised here
+    return [page.path for page in pages], len(stale)

@@ -1,26 +1,28 @@
 """The one writer of nbgrader's gradebook and of the autograded notebooks.
 
 Everything is stored as ``nbgrader autograde`` stores it, by nbgrader's own steps, so that its
-grading pages, manual marks, late penalties, feedback and exports work on it.
+grading pages, manual marks, late penalties, feedback and exports work on it. Unlike there, a
+submission's rows are one transaction: all of them are in the database, or none.
 """
 
 import logging
-import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import nbformat
-from nbconvert.exporters.exporter import ResourcesDict
-from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
-from nbgrader.utils import parse_utc
-from sqlalchemy.exc import SAWarning, SQLAlchemyError
+from nbformat import NotebookNode
+from nbgrader.api import Grade, MissingEntry, SubmittedNotebook
+from nbgrader.utils import is_grade, is_locked, is_solution, parse_utc
+from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
 from autograder.assignment import AssignmentError, Course
+from autograder.atomic import write_whole
+from autograder.database import PATIENCE, AssignPenalties, Database, Notice, SaveGrades
 from autograder.results import Finding
 
 _LOG = logging.getLogger("autograder.nbgrader")
@@ -47,111 +49,183 @@ def timestamp_of(folder: Path) -> tuple[str | None, Finding | None]:
 
 
 class GradebookWriter:
-    """Records graded submissions of one assignment; only one may be open at a time.
+    """Records graded submissions of one assignment; only one may be open at a time."""
 
-    Raises:
-        AssignmentError: the assignment was never released into this course.
-    """
-
-    def __init__(self, course: Course, assignment: str):
+    def __init__(self, course: Course, assignment: str, database: Database):
         self._course = course
         self._assignment = assignment
-        unknown = AssignmentError(
-            f"{course.root / 'gradebook.db'} knows no assignment {assignment!r}: run "
-            f"`autograder release {assignment} --course {course.root}` first."
-        )
-        if not course.has_gradebook:
-            raise unknown
+        self._database = database
         self._config = _nbgrader_config(course.root)
-        self._gradebook = Gradebook(course.database)
-        try:
-            self._gradebook.find_notebook(assignment, assignment)
-        except MissingEntry:
-            self._gradebook.close()
-            raise unknown from None
+        with database.transaction(writing=True) as gradebook:  # may it be written at all?
+            known = {a.name: [n.name for n in a.notebooks] for a in gradebook.assignments}
+        self._notebooks = known.get(assignment, [])
+        if not self._notebooks:
+            raise _unknown(course, assignment)
 
-    def close(self) -> None:
-        """Let go of the database."""
-        self._gradebook.close()
+    def tests(self) -> dict[str, dict[str, str]]:
+        """The source of every locked cell by notebook and grade_id, hidden tests included."""
+        with self._database.transaction(writing=False) as gradebook:
+            notebooks = gradebook.find_assignment(self._assignment).notebooks
+            return {
+                notebook.name: {c.name: c.source for c in notebook.source_cells if c.locked}
+                for notebook in notebooks
+            }
+
+    @property
+    def late_policy(self) -> str:
+        """What decides on a late penalty: the due date and the course's configuration."""
+        with self._database.transaction(writing=False) as gradebook:
+            due = gradebook.find_assignment(self._assignment).duedate
+        return f"due {due}\n{_policy_text(self._course.root)}"
+
+    def penalise(self, student: str) -> None:
+        """Take off what the late policy now says, from work that is graded already."""
+        with self._database.transaction(writing=True) as gradebook:
+            for row in gradebook.find_submission(self._assignment, student).notebooks:
+                AssignPenalties(config=self._config, log=_LOG).assign(gradebook, row)
 
     def has(self, student: str) -> bool:
-        """Whether a graded notebook and its row in the gradebook are both there."""
+        """Whether the graded notebooks and their rows in the gradebook are all there."""
         folder = self._course.autograded(student, self._assignment)
-        if not (folder / f"{self._assignment}.ipynb").is_file():
+        if not all((folder / f"{name}.ipynb").is_file() for name in self._notebooks):
             return False
-        try:
-            row = self._gradebook.find_submission(self._assignment, student)
-        except MissingEntry:
-            return False
-        grades = [grade for notebook in row.notebooks for grade in notebook.grades]
-        return all(g.auto_score is not None or g.needs_manual_grade for g in grades)
+        with self._database.transaction(writing=False) as gradebook:
+            try:
+                row = gradebook.find_submission(self._assignment, student)
+            except MissingEntry:
+                return False
+            grades = [grade for notebook in row.notebooks for grade in notebook.grades]
+            return not any(_is_empty(grade) for grade in grades)
 
-    def record(self, student: str, notebook: str, timestamp: str | None) -> None:
-        """Store a graded notebook and the marks that its outputs carry.
+    def record(self, student: str, notebooks: Mapping[str, str], timestamp: str | None) -> None:
+        """Store graded notebooks and the marks that their outputs carry.
 
-        Manual marks and comments that a person gave stay; where there are manual marks, nbgrader
-        asks for another look.
+        Manual marks and comments that a person gave stay. Where what they marked is another now,
+        nbgrader asks for another look; where it is the same, it does not.
 
         Raises:
-            SQLAlchemyError: the database refuses, because another program holds it, say.
-            OSError: the notebook could not be written.
+            CannotStore: the disk or the database refuses, this student and every other.
+            SQLAlchemyError, InvalidEntry, OSError: it refuses this student alone.
         """
+        graded = {name: nbformat.reads(text, as_version=4) for name, text in notebooks.items()}
+        with self._database.transaction(writing=True) as gradebook:
+            gradebook.update_or_create_student(student)
+            booked = gradebook.update_or_create_submission(
+                self._assignment, student, timestamp=timestamp
+            )
+            for row in booked.notebooks:
+                self._save(row, graded[row.name])
+                AssignPenalties(config=self._config, log=_LOG).assign(gradebook, row)
+        self._write_files(student, notebooks, timestamp)
+
+    def _save(self, row: SubmittedNotebook, graded: NotebookNode) -> None:
+        settled = {g.name: g.auto_score for g in row.grades if _settled_by_hand(g)}
+        same: set[str] = set()
+        if settled:
+            same = _same_work(self._stored(row.student.id, row.name), graded)
+        SaveGrades(config=self._config, log=_LOG).save(row, graded)
+        for grade in row.grades:
+            if grade.name in same & settled.keys() and grade.auto_score == settled[grade.name]:
+                grade.needs_manual_grade = False
+
+    def _stored(self, student: str, name: str) -> NotebookNode | None:
+        """The graded notebook that a person saw who marked by hand."""
+        path = self._course.autograded(student, self._assignment) / f"{name}.ipynb"
         try:
-            self._store(student, notebook, timestamp)
-        except SQLAlchemyError:
-            self._gradebook.db.rollback()
-            raise
+            return nbformat.read(path, as_version=4)
+        except Exception:  # it is gone, or somebody spoiled it: as if nothing were known
+            return None
 
-    def _store(self, student: str, notebook: str, timestamp: str | None) -> None:
-        self._gradebook.update_or_create_student(student)
-        self._gradebook.update_or_create_submission(self._assignment, student, timestamp=timestamp)
-        self._gradebook.db.commit()
-        self._save(student, notebook)
-        self._write_files(student, notebook, timestamp)
-
-    def _save(self, student: str, notebook: str) -> None:
-        resources = ResourcesDict(
-            nbgrader={
-                "notebook": self._assignment,
-                "assignment": self._assignment,
-                "student": student,
-                "db_url": self._course.database,
-            }
-        )
-        graded = nbformat.reads(notebook, as_version=4)
-        for step in (SaveAutoGrades, AssignLatePenalties):
-            step(config=self._config, log=_LOG).preprocess(graded, resources)
-        self._gradebook.db.expire_all()
-
-    def _write_files(self, student: str, notebook: str, timestamp: str | None) -> None:
+    def _write_files(
+        self, student: str, notebooks: Mapping[str, str], timestamp: str | None
+    ) -> None:
+        """Write what nbgrader leaves in autograded/, read-only as it leaves it."""
         folder = self._course.autograded(student, self._assignment)
-        folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / f"{self._assignment}.ipynb", notebook)
+        for name, text in notebooks.items():
+            write_whole(folder / f"{name}.ipynb", text.encode(), mode=0o444)
         if timestamp is None:
             (folder / "timestamp.txt").unlink(missing_ok=True)
         else:
-            _replace(folder / "timestamp.txt", timestamp + "\n")
+            write_whole(folder / "timestamp.txt", f"{timestamp}\n".encode(), mode=0o444)
 
 
 @contextmanager
-def open_gradebook(course: Course, assignment: str) -> Iterator[GradebookWriter]:
-    """Open the gradebook for writing one assignment's marks, and close it again."""
-    writer = GradebookWriter(course, assignment)
+def open_gradebook(
+    course: Course,
+    assignment: str,
+    *,
+    notice: Notice = lambda message: None,
+    patience: float = PATIENCE,
+) -> Iterator[GradebookWriter]:
+    """Open the gradebook for writing one assignment's marks, and close it again.
+
+    ``notice`` is told, for ``patience`` seconds, who holds the gradebook.
+
+    Raises:
+        AssignmentError: the assignment was never released into this course.
+        CannotStore: the gradebook may not be written, or somebody does not let go of it.
+    """
+    if not course.has_gradebook:
+        raise _unknown(course, assignment)
+    database = Database(course.root.resolve() / "gradebook.db", notice, patience)
     try:
         with warnings.catch_warnings():
             # nbgrader's models, written for SQLAlchemy 1, are told so at every new submission.
             warnings.simplefilter("ignore", SAWarning)
-            yield writer
+            yield GradebookWriter(course, assignment, database)
     finally:
-        writer.close()
+        database.close()
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all, read-only as nbgrader leaves it."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.chmod(0o444)
-    os.replace(scratch, path)
+def _unknown(course: Course, assignment: str) -> AssignmentError:
+    return AssignmentError(
+        f"{course.root / 'gradebook.db'} knows no assignment {assignment!r}: run "
+        f"`autograder release {assignment} --course {course.root}` first."
+    )
+
+
+def _is_empty(grade: Grade) -> bool:
+    marked = grade.auto_score is not None or grade.manual_score is not None
+    return not (marked or grade.needs_manual_grade)
+
+
+def _settled_by_hand(grade: Grade) -> bool:
+    return grade.manual_score is not None and not grade.needs_manual_grade
+
+
+def _same_work(before: NotebookNode | None, now: NotebookNode) -> set[str]:
+    """The graded cells for which whoever marked them by hand would find the same work again.
+
+    For a written answer that is the answer; for a test it is the test and all of the answers.
+    """
+    if before is None:
+        return set()
+    all_same = _work(before) == _work(now)
+    old = {name: _content(cell) for name, cell in _graded(before).items()}
+    return {
+        name
+        for name, cell in _graded(now).items()
+        if old.get(name) == _content(cell) and (all_same or is_solution(cell))
+    }
+
+
+def _graded(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    return {c.metadata.nbgrader["grade_id"]: c for c in notebook.cells if is_grade(c)}
+
+
+def _work(notebook: NotebookNode) -> list[tuple[str, Any]]:
+    return [_content(cell) for cell in notebook.cells if not is_locked(cell)]
+
+
+def _content(cell: NotebookNode) -> tuple[str, Any]:
+    return cell.source, cell.get("attachments")
+
+
+def _policy_text(root: Path) -> str:
+    try:
+        return (root / "nbgrader_config.py").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _nbgrader_config(root: Path) -> Config:

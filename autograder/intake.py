@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -36,10 +36,10 @@ _VALUE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
 
 @dataclass(frozen=True)
 class Submission:
-    """The bytes that a student handed in, or the finding that says why there are none."""
+    """The bytes that a student handed in, by notebook, or None and the finding that says why."""
 
     student: str
-    content: bytes | None
+    contents: Mapping[str, bytes | None]
     findings: tuple[Finding, ...] = ()
 
 
@@ -55,20 +55,29 @@ class Intake:
     readable: bool
 
 
-def collect(folder: Path, name: str) -> Submission:
-    """Read ``name``.ipynb (or the only notebook) of a student's folder, following no link."""
-    student = folder.parent.name
-    try:
-        path, findings = _find_notebook(folder, name)
-        return Submission(student, read_plain_file(path, MAX_BYTES), findings)
-    except Unreadable as problem:
-        return Submission(student, None, (Finding("unreadable notebook", str(problem)),))
-    except OSError as problem:
-        reason = f"{folder.name} could not be read: {problem.strerror}."
-        return Submission(student, None, (Finding("unreadable notebook", reason),))
+def collect(folder: Path, names: Sequence[str]) -> Submission:
+    """Read the notebooks of these names from a student's folder, following no link.
+
+    Where one is wanted, the only notebook that is there is taken, whatever it is called.
+    """
+    contents: dict[str, bytes | None] = {}
+    findings: list[Finding] = []
+    for name in names:
+        try:
+            path, found = _find_notebook(folder, name, alone=len(names) == 1)
+            contents[name] = read_plain_file(path, MAX_BYTES)
+            findings += found
+            continue
+        except Unreadable as problem:
+            reason = str(problem)
+        except OSError as problem:
+            reason = f"{folder.name} could not be read: {problem.strerror}."
+        contents[name] = None
+        findings.append(Finding("unreadable notebook", reason))
+    return Submission(folder.parent.name, contents, tuple(findings))
 
 
-def _find_notebook(folder: Path, name: str) -> tuple[Path, tuple[Finding, ...]]:
+def _find_notebook(folder: Path, name: str, *, alone: bool) -> tuple[Path, tuple[Finding, ...]]:
     for part in (folder.parent, folder):
         if part.is_symlink():
             raise Unreadable(f"The folder {part.name} is a symbolic link; links are not followed.")
@@ -80,7 +89,7 @@ def _find_notebook(folder: Path, name: str) -> tuple[Path, tuple[Finding, ...]]:
     if len(names) > MAX_FILES:
         raise Unreadable(f"There is no {name}.ipynb, but more than {MAX_FILES} other files.")
     others = sorted(n for n in names if n.endswith(".ipynb") and not n.startswith("."))
-    if len(others) != 1:
+    if len(others) != 1 or not alone:
         found = ", ".join(shown(n) for n in others[:5]) or "no notebook at all"
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
         raise Unreadable(f"There is no {name}.ipynb, but {found}{more}.")

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import jinja2
 import nbformat
 from markupsafe import Markup
 
+from autograder.atomic import write_whole
 from autograder.results import SubmissionResult, read_submission
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -101,11 +103,43 @@ def render_page(
 
 def write_atomically(path: Path, text: str, *, encoding: str = "utf-8") -> Path:
     """Write a file so that readers see the old or the new text, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name[:64]}.{os.getpid()}")
-    scratch.write_text(text, encoding=encoding, errors="replace", newline="")
-    os.replace(scratch, path)
-    return path
+    return write_whole(path, text.encode(encoding, errors="replace"))
+
+
+@cache
+def _look() -> str:
+    """A digest of all code and versions that shape a page, whatever it tells."""
+    digest = hashlib.sha256()
+    home = TEMPLATES.parent
+    for path in sorted(p for p in TEMPLATES.rglob("*") if p.is_file()):
+        digest.update(path.read_bytes())
+    for name in _SHAPES_PAGES:
+        digest.update((home / name).read_bytes())
+    for name in ("bleach", "jinja2", "mistune", "nbconvert", "pygments"):
+        digest.update(f"{name} {version(name)}\n".encode())
+    return digest.hexdigest()
+
+
+_SHAPES_PAGES = ("feedback.py", "notebook_html.py", "pages.py", "report.py", "results.py")
+
+
+def made_from(*told: Any) -> str:
+    """The line that ends a page and says, in a digest, what it was made from.
+
+    ``told`` is all that the page tells, as values whose ``repr`` says everything.
+    """
+    text = _look() + repr(told)
+    return f"<!-- {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()} -->\n"
+
+
+def is_current(path: Path, mark: str) -> bool:
+    """Whether a page is there and ends with this mark, so that it need not be made again."""
+    try:
+        with path.open("rb") as page:
+            page.seek(-len(mark), os.SEEK_END)
+            return page.read() == mark.encode()
+    except OSError:
+        return False
 
 
 def read_results(course: Path, assignment: str) -> list[SubmissionResult]:

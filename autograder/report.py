@@ -10,9 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from autograder.assignment import Course
 from autograder.pages import (
     OUTCOMES,
     STATUS_WORDS,
+    is_current,
+    made_from,
     percent,
     read_results,
     released_title,
@@ -20,17 +23,31 @@ from autograder.pages import (
     write_atomically,
 )
 from autograder.results import ClassResult, ExerciseResult, SubmissionResult
+from autograder.similar import Pair, similar_submissions
+
+_FEWEST = 5
+_WEAK = 0.2
 
 
 @dataclass(frozen=True)
 class ExerciseRow:
-    """How the class did on one exercise: students per outcome and the mean of the points."""
+    """How the class did on one exercise: students per outcome and the mean of the points.
+
+    ``discrimination`` is the correlation of its points with all the others of the same student;
+    None where there are too few students, or where all did alike.
+    """
 
     exercise: str
     title: str
     max_points: float
     mean: float
     counts: dict[str, int]
+    discrimination: float | None
+
+    @property
+    def weak(self) -> bool:
+        """Whether those who did well elsewhere did no better here: a reason to read the task."""
+        return self.discrimination is not None and self.discrimination < _WEAK
 
 
 @dataclass(frozen=True)
@@ -86,9 +103,35 @@ def exercise_rows(results: Sequence[SubmissionResult]) -> list[ExerciseRow]:
                 max_points=verdicts[0].max_points,
                 mean=sum(v.points for v in verdicts) / len(results),
                 counts={outcome: found[outcome] for outcome in OUTCOMES if found[outcome]},
+                discrimination=discrimination(name, results),
             )
         )
     return rows
+
+
+def discrimination(exercise: str, results: Sequence[SubmissionResult]) -> float | None:
+    """Correlate the points of one exercise with those of the others, over who could be graded.
+
+    >>> from autograder.results import ExerciseResult as E, SubmissionResult as S
+    >>> marks = [(0, 1), (1, 2), (2, 5), (3, 7), (4, 8)]
+    >>> group = [S("s", "a", "k", "graded", ".", 0, 0, exercises=(
+    ...     E("f", "F", f, 4, "partial", ""), E("g", "G", g, 8, "partial", ""))) for f, g in marks]
+    >>> round(discrimination("f", group), 2)
+    0.99
+    """
+    pairs = [
+        (v.points, sum(other.points for other in result.exercises) - v.points)
+        for result in results
+        for v in result.exercises
+        if v.exercise == exercise and result.status != "failed"
+    ]
+    if len(pairs) < _FEWEST:
+        return None
+    here, elsewhere = zip(*pairs, strict=True)
+    try:
+        return statistics.correlation(here, elsewhere)
+    except statistics.StatisticsError:  # all are equal
+        return None
 
 
 def misconception_rows(results: Sequence[SubmissionResult]) -> list[MisconceptionRow]:
@@ -114,8 +157,13 @@ def aliases(students: Sequence[str]) -> dict[str, str]:
     return {student: f"Student {i}" for i, student in enumerate(shuffled, start=1)}
 
 
-def render_report(group: ClassResult, feedback: dict[str, str]) -> str:
-    """Render the report; ``feedback`` holds the links of the students who have a feedback page."""
+def render_report(
+    group: ClassResult, feedback: dict[str, str], similar: Sequence[Pair] = ()
+) -> str:
+    """Render the report; ``feedback`` holds the links of the students who have a feedback page.
+
+    ``similar`` lists the pairs of students whose work a person should compare.
+    """
     results = group.results
     # A notebook that could not be run says nothing about what its author understood.
     counted = [r for r in results if r.status != "failed"]
@@ -132,6 +180,7 @@ def render_report(group: ClassResult, feedback: dict[str, str]) -> str:
         max_score=max((r.max_score for r in results), default=0.0),
         exercises=exercise_rows(results),
         misconceptions=misconception_rows(results),
+        similar=similar,
         attention=sorted(
             (r for r in results if r.status != "graded"), key=lambda r: r.status != "failed"
         ),
@@ -165,9 +214,16 @@ def feedback_links(course: Path, group: ClassResult) -> dict[str, str]:
 def write_report(course: Path, assignment: str) -> Path:
     """Write ``reports/<assignment>.html`` from the JSON results and return its path.
 
-    Write the feedback pages first: the report links those that are there.
+    Write the feedback pages first: the report links those that are there. A report that would say
+    what it says already is left as it is.
     Raises FileNotFoundError when the assignment has never been graded.
     """
     group = class_result(course, assignment)
-    page = render_report(group, feedback_links(course, group))
-    return write_atomically(course / "reports" / f"{assignment}.html", page)
+    links = feedback_links(course, group)
+    path = course / "reports" / f"{assignment}.html"
+    mark = made_from(group, links)
+    if is_current(path, mark):
+        return path
+    graded = [result.student for result in group.results if result.status != "failed"]
+    page = render_report(group, links, similar_submissions(Course(course), assignment, graded))
+    return write_atomically(path, page.rstrip("\n") + "\n" + mark)

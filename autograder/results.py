@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from autograder.atomic import write_whole
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,8 @@ class ClassResult:
 
 def write_json(path: Path, record: Any) -> None:
     """Write a record (a dataclass instance) as JSON, atomically: readers never see half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps(dataclasses.asdict(record), ensure_ascii=False, indent=1)
-    scratch.write_text(text + "\n", encoding="utf-8")
-    os.replace(scratch, path)
+    write_whole(path, f"{text}\n".encode())
 
 
 def submission_from(data: dict[str, Any]) -> SubmissionResult:

@@ -47,7 +47,7 @@
 # | d_h | numbers in a state |
 #
 # A formula has column vectors: $W x$. A batch has one word vector in each *row*, so there the matrix
-# goes to the right, transposed: `x @ W.T`.
+# goes to the right, transposed: `x @ W.mT`.
 
 # %% nbgrader={"grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import importlib.util
@@ -83,7 +83,7 @@ print(f"torch {torch.__version__} on {device}")
 # $$h_t = \tanh(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})$$
 #
 # All sentences of the batch take the step at once, without a loop. The two biases are torch's habit:
-# both are added.
+# both are added. The parameters come in a dictionary: $W_{ih}$ is `params["W_ih"]`.
 
 # %% nbgrader={"grade": false, "grade_id": "rnn_step", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def rnn_step(x: torch.Tensor, h: torch.Tensor, params: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -202,12 +202,14 @@ check("recurrent/gru_step", gru_step)
 # - `last` is therefore the state after each sentence's *own* last word;
 # - the outputs at the padding are 0.
 #
-# For lengths 3 and 1, padded to 4 positions, with $h^{(b)}_t$ for the state of sentence $b$ after $t$ words:
+# For lengths 3 and 1, padded to 4 positions, where h1, h2, h3 are the states of that very sentence after
+# 1, 2, 3 words:
 #
 #     outputs[0] = h1  h2  h3  0          last[0] = h3
 #     outputs[1] = h1  0   0   0          last[1] = h1
 #
-# A sentence may be empty. It keeps the state that it started with.
+# A sentence may be empty. It keeps the state that it started with. (A function to look up:
+# `torch.where`. Print the shapes of what it chooses by and of what it chooses from.)
 
 # %% nbgrader={"grade": false, "grade_id": "unroll_rnn", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def unroll_rnn(
@@ -245,9 +247,9 @@ check("recurrent/unroll_rnn", unroll_rnn)
 # How long does a computation take, with as many processors as you like? As long as its longest chain
 # of steps of which each needs the result of the one before.
 #
-# Number the steps 0 … T − 1 so that a step needs earlier ones only. `needs[t, s]` is True where step t
-# needs the result of step s. A step that needs nothing can run at time 1, another at the time after
-# the *last* of those it needs:
+# Number the steps 0 … T − 1 so that a step needs earlier ones only. Row t of `needs` says what step t
+# needs: `needs[t, s]` is True where it needs the result of step s. A step that needs nothing can run at
+# time 1, another at the time after the *last* of those it needs:
 #
 # $$n_t = 1 + \max_{s\,:\,t \text{ needs } s} n_s$$
 #
@@ -418,8 +420,8 @@ else:
 # %% [markdown] nbgrader={"grade": false, "grade_id": "task_written", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## A question to think about (optional)
 #
-# The curve of the untrained LSTM falls almost as the RNN's does. Why is an LSTM said to remember, then? Which of
-# its numbers would have to change in training, and why can the RNN not do the same with its
+# The curve of the untrained LSTM falls by ten powers of ten, too. Why is an LSTM said to remember, then?
+# Which of its numbers would have to change in training, and why can the RNN not do the same with its
 # $W_{hh}$? Three sentences are enough. Your instructor reads this one.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "written_memory", "locked": false, "points": 0, "schema_version": 3, "solution": true, "task": false}

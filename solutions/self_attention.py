@@ -245,8 +245,11 @@ check("self_attention/attention_mask", attention_mask)
 #   e_{ij} = \frac{q_i \cdot k_j}{\sqrt{d_k}}$$
 #
 # - A masked cell gets a weight of *exactly* 0, however high its score is. The others sum to 1.
-# - A query that may look nowhere gets weights and a context of 0. So are its gradients: NaN must not
-#   appear, not even on the way back. (A function to look up: `torch.where`, or `nan_to_num`.)
+# - The fraction says what comes out. Computed as it is printed, it overflows: leave the exponentials
+#   to a softmax, and think of a score that makes one vanish.
+# - A query that may look nowhere gets weights and a context of 0, and its gradients are 0: NaN must
+#   not appear, not even on the way back. (The chapter, under *−1e9 for −∞*, says how. A function to
+#   look up: `masked_fill`, or `torch.where`.)
 # - The mask may have fewer axes than (B, L_q, L_k), or axes of size 1: it broadcasts.
 # - Half precision is tested here, too. How large is the largest float16?
 

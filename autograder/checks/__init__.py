@@ -49,7 +49,7 @@ def verdict_on(address: str, function: Callable[..., Any]) -> Verdict:
             f"write check({address!r}, {exercise.name}), without calling it"
         )
     cases = draw_cases(exercise, PUBLIC_SEED)
-    answers = [drive(function, row) for row in cases]
+    answers = [drive(function, row, exercise.forbidden) for row in cases]
     return judge(exercise, cases, answers, source=_source(function, exercise.name))
 
 

@@ -22,6 +22,10 @@ class Bank:
 
         return register
 
+    def take(self, entry: Misconception) -> None:
+        """Add an entry that is made already."""
+        self._entries.append(entry)
+
     @property
     def entries(self) -> tuple[Misconception, ...]:
         """All that were added, in order."""

@@ -19,7 +19,7 @@ _ANSWER_FIELDS = ("value", "error", "where", "inside", "grads", "changed", "skip
 
 @dataclass(frozen=True)
 class Case:
-    """The arguments of one call: tensors, NumPy arrays in float64, plain data.
+    """The arguments of one call: tensors, NumPy arrays in float64, plain data, ``wire.FUNCTIONS``.
 
     ``grad`` also brings back the gradient of every floating tensor argument; ``cuda`` runs the
     case on a GPU. Where there is none, a dry run without numbers still finds mixed devices.

@@ -24,6 +24,7 @@ from autograder.checks.cases import (
     read_request,
     tensors_in,
 )
+from autograder.checks.trap import trapped
 from autograder.checks.wire import DTYPES
 
 MIME = "application/vnd.attention-course.answers+json"
@@ -47,30 +48,36 @@ class _Sink(io.TextIOBase):
         return len(text)
 
 
-def drive(function: Callable[..., Any], cases: Sequence[Case]) -> list[Answer]:
+def drive(
+    function: Callable[..., Any], cases: Sequence[Case], forbidden: Sequence[str] = ()
+) -> list[Answer]:
     """Call ``function`` on each case, with fresh copies of its inputs.
 
     Prints and warnings are dropped, exceptions become answers; only KeyboardInterrupt passes.
+    A call of one of the ``forbidden`` names raises in the function.
 
     >>> drive(lambda x: 2 * x, [Case((21,))])[0].value
     42
     """
-    return [_answer(function, case) for case in cases]
+    return [_answer(function, case, forbidden) for case in cases]
 
 
-def publish_answers(namespace: Mapping[str, Any], request: str) -> None:
+def publish_answers(
+    namespace: Mapping[str, Any], request: str, forbidden: Sequence[str] = ()
+) -> None:
     """Drive the exercise that ``request`` names in a notebook's namespace; publish the answers.
 
     Args:
         namespace: the notebook's globals.
         request: text from :func:`autograder.checks.cases.make_request`.
+        forbidden: dotted names that the exercise does not allow to be called.
     """
     from IPython.display import publish_display_data
 
     exercise, nonce, cases = read_request(request)
     name = exercise.rpartition("/")[2]
     if name in namespace:
-        answers = [drive(namespace[name], row) for row in cases]
+        answers = [drive(namespace[name], row, forbidden) for row in cases]
     else:
         missing = Answer(error=f"NameError: there is no function called {name}")
         answers = [[missing] * len(row) for row in cases]
@@ -78,7 +85,7 @@ def publish_answers(namespace: Mapping[str, Any], request: str) -> None:
     publish_display_data({MIME: content})
 
 
-def _answer(function: Callable[..., Any], case: Case) -> Answer:
+def _answer(function: Callable[..., Any], case: Case, forbidden: Sequence[str]) -> Answer:
     if case.cuda and not torch.cuda.is_available():
         return _dry_run(function, case)
     device = "cuda" if case.cuda else "cpu"
@@ -86,7 +93,8 @@ def _answer(function: Callable[..., Any], case: Case) -> Answer:
     leaves = floating_tensors(Case(args, kwargs))
     try:
         with _quiet():
-            value = function(*args, **kwargs)
+            with trapped(forbidden):
+                value = function(*args, **kwargs)
             plain = _plain_result(value, device)
             grads = _gradients(value, leaves) if case.grad else None
             changed = not _same((args, kwargs), (case.args, dict(case.kwargs)))
@@ -233,7 +241,7 @@ def _plain_tensor(tensor: Tensor, device: str) -> Tensor:
 
 def _name(kind: type) -> str:
     for base in (Tensor, np.ndarray):
-        if issubclass(kind, base):
+        if issubclass(kind, base) and kind is not base:
             return f"{kind.__name__} (a subclass of {base.__name__})"
     return str(kind.__name__)
 

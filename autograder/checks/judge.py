@@ -21,6 +21,7 @@ from autograder.checks.compare import at, misfit, same_answer, same_but_for_nan,
 from autograder.checks.drive import drive
 from autograder.checks.forbidden import forbidden_calls
 from autograder.checks.spec import Exercise, Misconception, Unclear
+from autograder.checks.trap import ForbiddenCall
 from autograder.checks.wire import DTYPES
 
 # The least share of the points that a mistake with a name leaves. Which checks pass by luck depends
@@ -86,9 +87,13 @@ def judge(
     if all(_is_stub(answer) for answer in told):
         return _stubbed(exercise, told)
     used = forbidden_calls(source, exercise.forbidden, exercise.name) if source else []
+    used = used or _trapped(exercise, told)
     if used:
         return _nothing(exercise, "wrong", _forbidden_message(used))
-    expected = [_expect(exercise, row) for row in cases]
+    expected = [
+        _expect(exercise, row, refused=check.refused)
+        for check, row in zip(exercise.checks, cases, strict=True)
+    ]
     results = _results(exercise, cases, answers, expected)
     return _verdict(exercise, cases, answers, expected, results)
 
@@ -187,6 +192,12 @@ def _stubbed(exercise: Exercise, answers: Sequence[Answer]) -> Verdict:
     return _nothing(exercise, "wrong", message)
 
 
+def _trapped(exercise: Exercise, answers: Sequence[Answer]) -> list[str]:
+    """The forbidden calls that were met while the function ran."""
+    errors = {answer.error for answer in answers}
+    return [name for name in exercise.forbidden if f"{ForbiddenCall.__name__}: {name}" in errors]
+
+
 def _forbidden_message(used: Sequence[str]) -> str:
     return (
         f"Your code uses {', '.join(used)}, which does the exercise for you: write the step "
@@ -194,13 +205,14 @@ def _forbidden_message(used: Sequence[str]) -> str:
     )
 
 
-def _expect(exercise: Exercise, cases: Sequence[Case]) -> list[Answer]:
-    """The oracle's answers, in float64."""
+def _expect(exercise: Exercise, cases: Sequence[Case], refused: bool) -> list[Answer]:
+    """The oracle's answers, in float64; its errors where inputs are to be refused."""
     answers = drive(exercise.oracle, [upcast(case) for case in cases])
     for case, answer in zip(cases, answers, strict=True):
-        if answer.error:
+        if bool(answer.error) != refused:
             raise RuntimeError(
-                f"the oracle of {exercise.name} fails at {case.label}: {answer.error}"
+                f"the oracle of {exercise.name} {'takes' if refused else 'fails at'} {case.label}"
+                f"{'' if refused else f': {answer.error}'}"
             )
     return answers
 
@@ -218,7 +230,10 @@ def _results(
         exercise.checks, _worths(exercise), cases, answers, expected, strict=True
     ):
         kept = [trio for trio in zip(*rows, strict=True) if not trio[1].skipped]
-        unfit = [(case, _unfit(given, wanted, check.parts)) for case, given, wanted in kept]
+        unfit = [
+            (case, None if check.refused else _unfit(given, wanted, check.parts))
+            for case, given, wanted in kept
+        ]
         problem: str | Unclear | None = None
         if found := next(((case, trouble) for case, trouble in unfit if trouble), None):
             problem = at(*found)

@@ -5,6 +5,7 @@ the values follow the right ones, too. And none is blamed for wrong values: wher
 can show it, ``of_right_values`` leaves it open.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -188,6 +189,23 @@ def bounded(limit: Callable[[Case], float]) -> Holds:
         return None
 
     return holds
+
+
+def refused_like_oracle(
+    cases: Sequence[Case], answers: Sequence[Answer], expected: Sequence[Answer]
+) -> str | Unclear:
+    """Bad input raises the oracle's kind of error, and the message holds the same numbers."""
+    for case, answer, wanted in zip(cases, answers, expected, strict=True):
+        kind, _, told = (wanted.error or "").partition(":")
+        given, _, message = (answer.error or "").partition(":")
+        if given != kind:
+            instead = f"raises {given}" if given else "gives an answer"
+            return at(case, f"your function {instead}; wanted a {kind}")
+        missing = [n for n in re.findall(r"\d+", told) if n not in re.findall(r"\d+", message)]
+        if missing:
+            return at(case, f"your {kind} does not name {' and '.join(missing)}")
+    # Who refuses everything refuses this, too.
+    return Unclear(None)
 
 
 def inputs_unchanged(

@@ -52,7 +52,8 @@ class Check:
     inputs. ``holds`` gets the cases, the student's answers and the oracle's, and says what is
     wrong, None, or that it is :class:`Unclear`; it sees only answers without an error whose shapes
     fit. Of a tuple only the ``parts`` that it looks at must fit. The first check of an exercise is
-    the one on its values.
+    the one on its values. With ``refused`` the cases are bad inputs: the oracle raises, and
+    ``holds`` sees the student's errors as they are.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Check:
     cases: Callable[[np.random.Generator], list[Case]]
     holds: Holds = equals_oracle
     parts: tuple[int, ...] | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 None, bool, int, str and finite floats are written as themselves, lists as lists; everything else
 is an object with exactly one tag::
 
-    {"float": "nan"}   {"tuple": [...]}   {"dict": {...}}
+    {"float": "nan"}   {"tuple": [...]}   {"dict": {...}}   {"function": "sin"}
     {"tensor": {"dtype": "float32", "shape": [2, 3], "data": "<base64, little-endian>"}}
     {"array": the same}
 
@@ -16,7 +16,9 @@ import base64
 import binascii
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import BuiltinFunctionType
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,9 @@ DTYPES: dict[str, torch.dtype] = {
 }
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _ARRAY_DTYPES = {name: np.dtype(name) for name in DTYPES if name != "bfloat16"}
+# What a case may hand to a function that takes one: a few of torch's own, by name and no other way.
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"sin": torch.sin, "tanh": torch.tanh}
+_FUNCTION_NAMES = {function: name for name, function in FUNCTIONS.items()}
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -94,7 +99,8 @@ def encode(value: Any, limits: Limits = STANDARD) -> Any:
 
     Args:
         value: None, bool, int, float, str, list, tuple, dict with str keys, torch.Tensor or
-            numpy.ndarray, of exactly these types: a subclass is refused, not trusted.
+            numpy.ndarray, of exactly these types: a subclass is refused, not trusted; or one of
+            ``FUNCTIONS``.
 
     Raises:
         WireError: a value of another type or dtype, or one larger than ``limits``.
@@ -126,6 +132,8 @@ def _encode(value: Any, budget: _Budget, depth: int) -> Any:
         return {"tensor": _encode_tensor(value, budget)}
     if kind is np.ndarray:
         return {"array": _encode_array(value, budget)}
+    if kind is BuiltinFunctionType and value in _FUNCTION_NAMES:
+        return {"function": _FUNCTION_NAMES[value]}
     raise WireError(f"a value of type {kind.__name__} cannot be sent")
 
 
@@ -210,6 +218,8 @@ def _decode_tagged(tag: Any, body: Any, budget: _Budget, depth: int) -> Any:
     match tag, body:
         case "float", str() if body in _NOT_FINITE:
             return _NOT_FINITE[body]
+        case "function", str() if body in FUNCTIONS:
+            return FUNCTIONS[body]
         case "tuple", list():
             return tuple(_decode(item, budget, depth + 1) for item in body)
         case "dict", dict():
@@ -220,7 +230,7 @@ def _decode_tagged(tag: Any, body: Any, budget: _Budget, depth: int) -> Any:
             if body.get("dtype") == "bfloat16":
                 raise WireError("an array of dtype bfloat16, which NumPy does not have")
             return _numbers(body, budget, {"dtype", "shape", "data"})
-    known = type(tag) is str and tag in ("float", "tuple", "dict", "tensor", "array")
+    known = type(tag) is str and tag in ("float", "function", "tuple", "dict", "tensor", "array")
     raise WireError(f"a {tag} with an unfit content" if known else "an object with an unknown tag")
 
 

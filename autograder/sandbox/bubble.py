@@ -2,7 +2,8 @@
 
 Inside, the machine consists of the system's libraries, the interpreter and its packages, the
 course's harmless modules (``view``), all read-only, and two small folders in memory. There are no
-other processes, no network, and no file that could be written and is seen outside.
+other processes, no network, no devices but GPUs, and no file that could be written and is seen
+outside.
 """
 
 import json
@@ -31,29 +32,44 @@ _SHARED_SIZE = 64 * 2**20
 _UIDS = range(61184, 65184)
 _ETC = ("alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "ssl")
 _LIBRARIES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "libexec", "share", "include")
+# IPython runs a line with ! in a terminal; those in here are the bubble's own.
+_TERMINALS = "/dev/pts"
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-_PRELOAD = (
-    "torch.testing",
-    "matplotlib.pyplot",
-    "matplotlib.backends.backend_agg",
-    "PIL.PngImagePlugin",
+_DEV = Path("/dev")
+# What CUDA and ROCm compute through; not what shows pictures, nor what looks into other processes.
+_GPUS = (
+    "nvidia[0-9]*",
+    "nvidiactl",
+    "nvidia-uvm",
+    "nvidia-caps/nvidia-cap[0-9]*",
+    "kfd",
+    "dri/renderD*",
 )
+# Where their libraries read which GPU sits where.
+_ABOUT_GPUS = ("/sys/bus/pci", "/sys/devices")
 
 
 class Bubble:
-    """One running bubble; at most one kernel at a time is in it."""
+    """One running bubble; at most one kernel at a time is in it.
 
-    def __init__(self, imports: Sequence[str], disk: int):
+    Its first kernel waits until the server has imported what it is to share with all of them;
+    nobody else has to. A cold server imports nothing: a bubble to be looked at, not to work in.
+    """
+
+    def __init__(self, imports: Sequence[str], disk: int, *, warm: bool = True):
         self._folder = Path(tempfile.mkdtemp(prefix="bubble-"))
         self._uid = _UIDS[os.getpid() % len(_UIDS)] if os.geteuid() == 0 else None
         self._disk = disk
         self._readable: list[str] = []
+        self._mounted: set[str] = set()
+        self._gpus = gpu_nodes(_DEV)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._process = self._launch(imports, theirs)
             theirs.close()
-            preload = [*_PRELOAD, *imports]
-            self._ask({"preload": preload, "scratch": [SCRATCH, _SHARED]}, within=_START)
+            scratch = {"scratch": [SCRATCH, _SHARED], "mounted": sorted(self._mounted)}
+            self._send({"imports": list(imports) if warm else None} | scratch)
+            self._ready = False
         except BaseException:
             theirs.close()
             self.close()
@@ -104,10 +120,19 @@ class Bubble:
         shown = {path: path for path in _system_folders()} | _environment_folders()
         shown[_VIEW] = str(self._folder / "course")
         shown["/etc/passwd"] = str(self._folder / "passwd")
+        if self._gpus:
+            shown |= {path: path for path in _ABOUT_GPUS if Path(path).is_dir()}
         hidden = [str(path) for path in _source_folders() if _within(path, shown)]
         parents = {str(p) for path in (*shown, *hidden) for p in Path(path).parents} - {"/"}
+        # A course may itself lie in the machine's folder for temporary files.
+        self._mounted = {p for p in (*shown, *parents) if str(Path(p).parent) == SCRATCH}
         options: list[str] = []
+        options += ["--perms", "1777", "--size", str(self._disk), "--tmpfs", SCRATCH]
+        for path in self._mounted:
+            options += ["--perms", "0755", "--tmpfs", path]
         for path in sorted({*shown, *hidden, *parents}, key=lambda p: (p.count("/"), p)):
+            if path == SCRATCH or (path in self._mounted and path not in shown):
+                continue
             if path not in shown and path not in hidden:
                 if not _within(Path(path), shown):
                     options += ["--perms", "0755", "--dir", path]
@@ -119,9 +144,12 @@ class Bubble:
                 options += ["--ro-bind", shown[path], path]
         self._readable = [p for p in shown if p not in hidden]
         options += ["--proc", "/proc", "--dev", "/dev"]
-        for path, size in ((SCRATCH, self._disk), (_SHARED, _SHARED_SIZE)):
-            options += ["--perms", "1777", "--size", str(size), "--tmpfs", path]
-        return [*options, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH]
+        for inside, outside in self._gpus.items():
+            options += ["--dev-bind", outside, inside]
+        options += ["--perms", "1777", "--size", str(_SHARED_SIZE), "--tmpfs", _SHARED]
+        for path in (*self._mounted, "/dev", "/"):
+            options += ["--remount-ro", path]
+        return [*options, "--chdir", SCRATCH]
 
     def _environment(self) -> list[str]:
         variables = {
@@ -138,10 +166,21 @@ class Bubble:
             "PYTHONNOUSERSITE": "1",
             "PYTHONPATH": _VIEW,
             "TMPDIR": SCRATCH,
+            "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
             "VIRTUAL_ENV": os.environ.get("VIRTUAL_ENV", ""),
         }
         told = [word for k, v in variables.items() if v for word in ("--setenv", k, v)]
         return ["--clearenv", *told]
+
+    def wait_until_ready(self) -> None:
+        """Wait until the server has imported all that it is to import.
+
+        Raises:
+            SandboxError: it could not, or is gone.
+        """
+        if not self._ready:
+            self._receive(_START)
+            self._ready = True
 
     # ------------------------------------------------------------ kernels
 
@@ -157,11 +196,12 @@ class Bubble:
         Raises:
             SandboxError: it could not be confined, or the server is gone.
         """
+        self.wait_until_ready()
         limits = Confinement(
             allowance=allowance,
             readable=(*self._readable, "/proc"),
             writable=(SCRATCH, _SHARED),
-            devices=tuple(f"/dev/{name}" for name in _DEVICES),
+            devices=(*(f"/dev/{name}" for name in _DEVICES), _TERMINALS, *self._gpus),
             uid=self._uid,
         )
         request = {"do": "start", "limits": asdict(limits), "key": key, "env": env}
@@ -181,21 +221,30 @@ class Bubble:
         """Kill the kernel with all it started, remove its files; whether nothing is left."""
         return bool(self._ask({"do": "end"})["clean"])
 
-    def _ask(
-        self, request: dict[str, Any], descriptors: Sequence[int] = (), within: float = _ANSWER
-    ) -> dict[str, Any]:
-        self._control.settimeout(within)
+    def _ask(self, request: dict[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
+        self._send(request, descriptors)
+        return self._receive(_ANSWER)
+
+    def _send(self, request: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+        self._control.settimeout(_ANSWER)
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
+        except OSError as problem:
+            raise self._silence(problem) from problem
+
+    def _receive(self, within: float) -> dict[str, Any]:
+        self._control.settimeout(within)
+        try:
             data = self._control.recv(MESSAGE)
             answer: dict[str, Any] = json.loads(data) if data else {"error": self._last_words()}
         except (OSError, ValueError) as problem:
-            raise SandboxError(
-                f"The sandbox does not answer ({problem}). {self._last_words()}"
-            ) from problem
+            raise self._silence(problem) from problem
         if "error" in answer:
             raise SandboxError(f"The sandbox failed: {answer['error']}")
         return answer
+
+    def _silence(self, problem: Exception) -> SandboxError:
+        return SandboxError(f"The sandbox does not answer ({problem}). {self._last_words()}")
 
     def _last_words(self) -> str:
         with suppress(OSError, subprocess.TimeoutExpired):
@@ -214,6 +263,17 @@ class Bubble:
             process.kill()
             process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def gpu_nodes(dev: Path) -> dict[str, str]:
+    """The nodes of this machine's GPUs: what they are called inside, and outside.
+
+    None where CUDA_VISIBLE_DEVICES hides all.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return {}
+    found = sorted(path for pattern in _GPUS for path in dev.glob(pattern))
+    return {f"/dev/{p.relative_to(dev)}": str(p) for p in found if p.is_char_device()}
 
 
 def _each(option: str, values: Iterable[str]) -> list[str]:

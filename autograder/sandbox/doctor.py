@@ -45,7 +45,7 @@ def examine(imports: Sequence[str] = ()) -> list[Finding]:
     """Try each protection in a real kernel; takes some seconds.
 
     Args:
-        imports: as for :func:`autograder.execute.run_notebook`; a class's own keep its server warm.
+        imports: as for :func:`autograder.execute.run_notebook`: what a class's notebooks may see.
     """
     limits = Limits(cell=20.0, grace=0.5, submission=120.0)
     try:
@@ -249,7 +249,9 @@ def _processes_with(mark: str) -> list[Path]:
 
 def _run(sources: Sequence[str], limits: Limits, imports: Sequence[str]) -> list[CellRun]:
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
-    runs = run_notebook(notebook, {}, sandbox=AUTO_SANDBOX, limits=limits, imports=imports)
+    runs = run_notebook(
+        notebook, {}, sandbox=AUTO_SANDBOX, limits=limits, imports=imports, warm=False
+    )
     return [runs[index] for index in range(len(sources))]
 
 

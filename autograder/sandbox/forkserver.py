@@ -5,6 +5,7 @@ has one thread, so that a fork is a faithful copy, and holds nothing that a stud
 a forked kernel has all its memory. One kernel lives at a time, and ends with all it started.
 """
 
+import importlib
 import json
 import os
 import selectors
@@ -16,9 +17,11 @@ import tempfile
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, process_time
 from typing import Any
 
 from autograder.sandbox.confine import confine, refused_calls, set_dumpable
+from autograder.sandbox.hidden import explain_what_is_hidden
 from autograder.sandbox.protocol import CHANNELS, MESSAGE, Allowance, Confinement
 
 TICK = 0.1
@@ -28,14 +31,17 @@ _MANY_FILES = 20_000
 class Server:
     """Forks, watches and ends kernels; each request gets one answer."""
 
-    def __init__(self, control: socket.socket, scratch: tuple[str, ...]):
+    def __init__(self, control: socket.socket, scratch: tuple[str, ...], mounted: frozenset[str]):
         self._control = control
         self._scratch = scratch
+        self._mounted = mounted
         self._calls = refused_calls()
         self._limits: Confinement | None = None
         self._kernel: int | None = None
         self._status: int | None = None
         self._ended_for = ""
+        self._rests_until = 0.0
+        self._free_then = 0
 
     def serve(self) -> None:
         """Answer requests until the other side is gone, and with it this process and all others."""
@@ -103,18 +109,32 @@ class Server:
         return False
 
     def _watch(self) -> None:
-        """End a kernel that, with all it started, takes more than its share."""
+        """End a kernel that, with all it started, takes more than its share.
+
+        Looking at many processes takes long. It shall not take more than a tenth of the time, but
+        while the machine's memory goes fast.
+        """
         self._reap()
         if self._kernel is None or self._limits is None:
             return
         most = self._limits.allowance.memory
-        if _memory_of_others(most) > most:
-            self._ended_for = "memory limit"
-        elif any(_files_in(folder) > _MANY_FILES for folder in self._scratch):
-            self._ended_for = "disk limit"
-        else:
+        free = _free_memory()
+        if monotonic() < self._rests_until and free > self._free_then - most // 4:
             return
-        self._kill_all()
+        began = process_time()
+        over = self._over(most)
+        self._rests_until, self._free_then = monotonic() + 9 * (process_time() - began), free
+        if over:
+            self._ended_for = over
+            self._kill_all()
+
+    def _over(self, most: int) -> str:
+        """The limit that is exceeded now, or ""."""
+        if _memory_of_others(most) > most:
+            return "memory limit"
+        if any(_files_in(folder) > _MANY_FILES for folder in self._scratch):
+            return "disk limit"
+        return ""
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):
@@ -143,13 +163,17 @@ class Server:
     def clear(self) -> bool:
         """End the kernel with all it started and left behind; whether nothing is left."""
         self._kill_all()
-        for folder in self._scratch:
-            for path in Path(folder).iterdir():
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
-        return not any(any(Path(folder).iterdir()) for folder in self._scratch)
+        for path in self._left():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        return not self._left()
+
+    def _left(self) -> list[Path]:
+        """What lies in the scratch folders, but for what is mounted there, read-only."""
+        paths = [path for folder in self._scratch for path in Path(folder).iterdir()]
+        return [path for path in paths if str(path) not in self._mounted]
 
 
 def _become_kernel(
@@ -207,6 +231,12 @@ def _memory_of_others(enough: int) -> int:
     return sum(_proportional_memory(pid) for pid in pids)
 
 
+def _free_memory() -> int:
+    """Bytes that the machine can still give."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next((int(li.split()[1]) * 1024 for li in lines if li.startswith("MemAvailable:")), 0)
+
+
 def _anonymous_memory(pid: int) -> int:
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
@@ -249,8 +279,8 @@ def main() -> None:
     control.set_inheritable(False)
     settings = json.loads(control.recv(MESSAGE))
     try:
-        _prepare(settings["preload"])
-        server = Server(control, tuple(settings["scratch"]))
+        _prepare(settings["imports"])
+        server = Server(control, tuple(settings["scratch"]), frozenset(settings["mounted"]))
         server.clear()
     except BaseException:
         control.send(json.dumps({"error": traceback.format_exc()[-4000:]}).encode())
@@ -259,13 +289,18 @@ def main() -> None:
     server.serve()
 
 
-def _prepare(preload: list[str]) -> None:
-    from autograder.sandbox.warmup import warm_up
+def _prepare(imports: list[str] | None) -> None:
+    """Load what notebooks with these imports need; of a cold server's kernels, only themselves."""
+    from autograder.sandbox.warmup import settle, warm_up
 
     # The debugger takes long to load, and nobody will use it.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
     set_dumpable(False)
-    warm_up(["autograder.sandbox.kernel", *preload])
+    importlib.import_module("autograder.sandbox.kernel")
+    if imports is not None:
+        warm_up(imports)
+    settle()
+    explain_what_is_hidden()
 
 
 if __name__ == "__main__":

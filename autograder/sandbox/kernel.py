@@ -1,17 +1,38 @@
 """The kernel that a forked process becomes: ipykernel on sockets that were bound for it."""
 
 import random
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import torch
 import zmq
+from ipykernel.iostream import OutStream
 from ipykernel.kernelapp import IPKernelApp
+from traitlets.config import Config
 
 from autograder.sandbox.protocol import CHANNELS
 
 _SEED = 0
+
+
+class LazyStream(OutStream):
+    """A stream that waits for the publishing thread only where there is something to publish.
+
+    The kernel flushes both of its streams several times for every cell.
+    """
+
+    _unsent = False
+
+    def write(self, string: str) -> int:
+        """Take a text, to be published soon."""
+        self._unsent = True
+        return super().write(string) or 0
+
+    def flush(self) -> None:
+        """Publish what has been written, if anything has."""
+        if self._unsent:
+            self._unsent = False
+            super().flush()
 
 
 class WarmKernelApp(IPKernelApp):
@@ -36,6 +57,12 @@ class WarmKernelApp(IPKernelApp):
     def init_heartbeat(self) -> None:
         """Nobody listens to the heart: the server knows whether a kernel lives."""
 
+    def parse_command_line(self, argv: Any = None) -> None:
+        """Nobody gives this kernel a command: all there is to say is said in ``make_kernel``."""
+
+    def _configure_logging(self) -> None:
+        """Nobody reads a log."""
+
     def init_connection_file(self) -> None:
         """There is no connection file to be read."""
 
@@ -50,13 +77,37 @@ def make_kernel(sockets: Mapping[str, int], key: bytes) -> WarmKernelApp:
         sockets: listening file descriptors by channel.
         key: signs the messages.
     """
-    random.seed(_SEED)
-    np.random.seed(_SEED)  # noqa: NPY002 - what a fresh process would not share with the others
-    torch.manual_seed(_SEED)
     app = WarmKernelApp.instance()
     # The sockets have their names outside; this one is never made.
     app.transport, app.ip = "ipc", "/nowhere"
     app.session.key = key
     app.bind_to(sockets)
-    app.initialize(["--HistoryManager.enabled=False"])
+    app.update_config(
+        Config(
+            HistoryManager={"enabled": False},
+            IPKernelApp={"outstream_class": f"{__name__}.{LazyStream.__name__}"},
+            IPythonKernel={"_execute_sleep": 0.0},
+        )
+    )
+    app.initialize()
+    # A cell with exit() would otherwise take the cells after it along.
+    app.shell.unobserve_all("exit_now")
+    _seed_at_first_cell(app.shell.events)
     return app
+
+
+def _seed_at_first_cell(events: Any) -> None:
+    """Let chance be the same in every kernel: IPython itself draws a varying number before.
+
+    What has not been imported by then starts from its own seed.
+    """
+
+    def seed(_: object) -> None:
+        events.unregister("pre_run_cell", seed)
+        random.seed(_SEED)
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed(_SEED)
+        if "torch" in sys.modules:
+            sys.modules["torch"].manual_seed(_SEED)
+
+    events.register("pre_run_cell", seed)

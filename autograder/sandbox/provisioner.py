@@ -2,13 +2,14 @@
 
 import atexit
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import KernelProvisionerBase
-from traitlets import Dict, List, Unicode
+from traitlets import Bool, Dict, List, Unicode
 
 from autograder.sandbox.bubble import Bubble
 from autograder.sandbox.protocol import CHANNELS, Allowance, SandboxError
@@ -19,9 +20,9 @@ _warm: list["_Warm"] = []
 class _Warm:
     """A bubble that waits for its next kernel, and what it was made for."""
 
-    def __init__(self, imports: tuple[str, ...], disk: int):
-        self.purpose = (imports, disk)
-        self.bubble = Bubble(imports, disk)
+    def __init__(self, imports: tuple[str, ...], disk: int, warm: bool):
+        self.purpose = (imports, disk, warm)
+        self.bubble = Bubble(imports, disk, warm=warm)
 
 
 @atexit.register
@@ -31,10 +32,30 @@ def close_idle_bubbles() -> None:
         _warm.pop().bubble.close()
 
 
+def warm_up(imports: Sequence[str], disk: int) -> None:
+    """Let a server begin to import what this process's first kernel will need; does not wait.
+
+    Raises:
+        SandboxError: it could not be started.
+    """
+    _warm.append(_Warm(tuple(imports), disk, True))
+
+
+def wait_until_warm() -> None:
+    """Wait for the servers that this process has begun to warm up.
+
+    Raises:
+        SandboxError: one of them cannot serve.
+    """
+    for waiting in _warm:
+        waiting.bubble.wait_until_ready()
+
+
 class BubbleProvisioner(KernelProvisionerBase):
     """Launches kernels by forking them in a warm bubble."""
 
     imports = List(Unicode(), help="The modules that the notebooks import.").tag(config=True)
+    warm = Bool(True, help="Whether the server imports them ahead.").tag(config=True)
     allowance = Dict(help="What a notebook may use: fields of Allowance.").tag(config=True)
     _held: _Warm | None = None
     _sockets: tuple[socket.socket, ...] = ()
@@ -72,7 +93,7 @@ class BubbleProvisioner(KernelProvisionerBase):
         return self.connection_info
 
     def _warm_bubble(self, disk: int) -> _Warm:
-        purpose = (tuple(self.imports), disk)
+        purpose = (tuple(self.imports), disk, self.warm)
         for known in _warm:
             if known.purpose == purpose:
                 _warm.remove(known)

@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 
 PACKAGES = ("attention_lib", "autograder")
 _NEVER = "autograder.specs"
+_CODE = (".py", ".pyc", ".so")
 
 
 def imports_of(notebook: NotebookNode) -> tuple[str, ...]:
@@ -35,12 +36,17 @@ def imports_of(notebook: NotebookNode) -> tuple[str, ...]:
 
 
 def visible_modules(imports: Iterable[str]) -> dict[str, Path]:
+    """The course's modules that a kernel with these imports may see, each with its file."""
+    return reached_modules(imports, but=_NEVER)
+
+
+def reached_modules(imports: Iterable[str], *, but: str | None = None) -> dict[str, Path]:
     """The course's modules that these imports reach, each with its file."""
     files: dict[str, Path] = {}
     queue = list(imports)
     while queue:
         name = queue.pop()
-        if name in files or name.split(".")[0] not in PACKAGES or name.startswith(_NEVER):
+        if name in files or name.split(".")[0] not in PACKAGES or (but and name.startswith(but)):
             continue
         path = _file(name)
         if path is None:
@@ -52,6 +58,15 @@ def visible_modules(imports: Iterable[str]) -> dict[str, Path]:
     return files
 
 
+def data_files(modules: dict[str, Path]) -> dict[str, list[Path]]:
+    """The data files that lie beside each package's own module."""
+    return {
+        name: sorted(f for f in path.parent.iterdir() if f.is_file() and f.suffix not in _CODE)
+        for name, path in modules.items()
+        if path.name == "__init__.py"
+    }
+
+
 def reveals(imports: Iterable[str], functions: Iterable[Callable[..., Any]]) -> list[str]:
     """The functions whose source these imports would show, as "module.name"."""
     visible = visible_modules(imports)
@@ -60,14 +75,13 @@ def reveals(imports: Iterable[str], functions: Iterable[Callable[..., Any]]) -> 
 
 def write_view(modules: dict[str, Path], folder: Path) -> None:
     """Copy modules, and the data files beside a package, to where kernels import them from."""
+    beside = data_files(modules)
     for name, path in modules.items():
         target = folder.joinpath(*name.split("."))
         if path.name == "__init__.py":
             target.mkdir(parents=True, exist_ok=True)
-            for file in path.parent.iterdir():
-                if file.is_file() and file.suffix not in (".py", ".pyc", ".so"):
-                    shutil.copyfile(file, target / file.name)
-            shutil.copyfile(path, target / "__init__.py")
+            for file in [path, *beside[name]]:
+                shutil.copyfile(file, target / file.name)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target.with_suffix(".py"))

@@ -411,3 +411,59 @@ def submit(home):
         return path
 
     return hand_in
+
+
+def _booked(submission) -> dict:
+    """What the gradebook says of a submission, without the names of its rows."""
+    return {
+        "timestamp": str(submission.timestamp),
+        "score": submission.score,
+        "max_score": submission.max_score,
+        "notebooks": {
+            notebook.name: {
+                "penalty": notebook.late_submission_penalty,
+                "grades": {
+                    grade.name: (
+                        grade.auto_score,
+                        grade.manual_score,
+                        grade.extra_credit,
+                        bool(grade.needs_manual_grade),
+                        grade.max_score,
+                    )
+                    for grade in notebook.grades
+                },
+                "comments": {c.name: (c.auto_comment, c.manual_comment) for c in notebook.comments},
+            }
+            for notebook in submission.notebooks
+        },
+    }
+
+
+@pytest.fixture
+def booked():
+    """All that the gradebook says of an assignment, field by field: booked(course, name)."""
+
+    def read(course: Course, assignment: str) -> dict:
+        with Gradebook(course.database) as book:
+            return {s.student_id: _booked(s) for s in book.assignment_submissions(assignment)}
+
+    return read
+
+
+@pytest.fixture
+def stored(booked):
+    """All that grading luong leaves in a course, but for times: stored(course)."""
+
+    def read(course: Course) -> dict:
+        results = (course.root / "results" / "luong").glob("*.json")
+        return {
+            "gradebook": booked(course, "luong"),
+            "results": {p.stem: json.loads(p.read_text("utf-8")) for p in results},
+            "files": {
+                str(p.relative_to(course.root)): p.read_bytes()
+                for p in (course.root / "autograded").rglob("*")
+                if p.is_file()
+            },
+        }
+
+    return read

@@ -153,7 +153,7 @@ def test_grade_shows_each_row_and_fails_softly_when_a_notebook_failed(
     words = ["grade", "luong", "--course", home.root, "--sandbox", "none", "--workers", "1"]
     code, said = cli(*words)
     assert code == 0
-    assert "ada: 0/" in said
+    assert "[1/1] ada: 0/" in said
     submit("bob", b"{")
     code, said = cli(*words)
     assert code == 1

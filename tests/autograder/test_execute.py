@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -39,7 +41,8 @@ def test_an_exception_stops_one_cell_and_is_named_without_colours():
 
 
 def test_an_endless_loop_is_interrupted_and_the_kernel_goes_on():
-    first, second = run("x = 1\nwhile True: pass", "print(x)", limits=QUICK)
+    patient = replace(QUICK, grace=20.0)
+    first, second = run("x = 1\nwhile True: pass", "print(x)", limits=patient)
     assert (first.status, first.lost) == ("time limit", False)
     assert printed(second) == "1\n"
 
@@ -139,15 +142,26 @@ def test_a_graded_cell_is_replaced_by_its_drive_asked_for_only_in_its_turn():
 
     def drive():
         asked.append("now")
-        return (
-            "from IPython.display import publish_display_data\n"
-            f"publish_display_data({{{MIME!r}: {{'value': f()}}}})"
-        )
+        return f"publish_display_data({{{MIME!r}: {{'value': f()}}}})"
 
-    define, test = run("def f(): return 42", graded("1 / 0"), drives={"check_f": drive})
+    define, test = run(
+        "from IPython.display import publish_display_data\ndef f(): return 42",
+        graded("1 / 0"),
+        drives={"check_f": drive},
+    )
     assert define.status == "ok"
     assert (test.status, test.answers, test.outputs) == ("ok", [{"value": 42}], [])
     assert asked == ["now"]
+
+
+def test_a_drive_that_raises_is_named_and_one_without_end_is_interrupted():
+    patient = replace(QUICK, grace=20.0)
+    cells = ["def f():\n    while True: pass", graded("1"), "print('on')"]
+    _, endless, after = run(*cells, limits=patient, drives={"check_f": lambda: "f()"})
+    assert (endless.status, endless.lost) == ("time limit", False)
+    assert printed(after) == "on\n"
+    _, broken, _ = run(*cells, drives={"check_f": lambda: "f(1 / 0)"})
+    assert (broken.status, broken.error) == ("error", "ZeroDivisionError: division by zero")
 
 
 def test_every_answer_is_brought_back_also_a_second_one():

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from autograder import feedback
 from autograder.feedback import hide_tests, render_feedback, write_feedback
 from autograder.notebook_html import clean, notebook_html
 from autograder.results import write_json
@@ -15,16 +16,43 @@ from autograder.results import write_json
 
 @pytest.fixture
 def page(course) -> str:
-    pages = {path.parts[-3]: path for path in write_feedback(course, "luong")}
+    pages = {path.parts[-3]: path for path in write_feedback(course, "luong")[0]}
     return pages["陈静怡"].read_text(encoding="utf-8")
 
 
 def test_every_student_has_a_page_whatever_became_of_the_notebook(course, class_of_14):
-    pages = write_feedback(course, "luong")
+    pages, _ = write_feedback(course, "luong")
     found = {path.relative_to(course / "feedback").parts for path in pages}
     assert found == {(r.student, "luong", "luong.html") for r in class_of_14}
     failed = course / "feedback" / "hana.sato" / "luong" / "luong.html"
     assert "not valid JSON" in failed.read_text(encoding="utf-8")
+
+
+def test_only_pages_that_would_say_something_else_are_written_again(course, class_of_14):
+    pages, written = write_feedback(course, "luong")
+    assert written == len(pages) == 14
+    first = {path: path.read_bytes() for path in pages}
+    pages[0].write_text("half a page")
+    pages[1].unlink()
+    changed = replace(next(r for r in class_of_14 if r.student == "李雷"), reason="Another.")
+    index = class_of_14.index(next(r for r in class_of_14 if r.student == "李雷"))
+    write_json(course / "results" / "luong" / f"{index}.json", changed)
+    again, written = write_feedback(course, "luong", workers=2)
+    assert (again, written) == (pages, 3)
+    assert {path for path in pages if path.read_bytes() != first[path]} == {
+        course / "feedback" / "李雷" / "luong" / "luong.html"
+    }
+    assert write_feedback(course, "luong")[1] == 0
+
+
+def test_several_processes_write_the_pages_that_one_writes(course, monkeypatch):
+    pages, _ = write_feedback(course, "luong")
+    alone = [path.read_bytes() for path in pages]
+    for path in pages:
+        path.unlink()
+    monkeypatch.setattr(feedback, "_WORTH_A_PROCESS", 1)
+    assert write_feedback(course, "luong", workers=2) == (pages, 14)
+    assert [path.read_bytes() for path in pages] == alone
 
 
 def test_a_verdict_follows_its_graded_cell_in_place_of_the_cells_output(page):

@@ -1,9 +1,13 @@
+from unittest.mock import Mock
+
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import SaveAutoGrades
 from nbgrader.utils import is_grade
+from sqlalchemy.exc import IntegrityError
 
 from autograder.assignment import AssignmentError, Course
 from autograder.gradebook import open_gradebook, timestamp_of
@@ -49,7 +53,7 @@ def grades(course, student="ada"):
 def test_points_and_waiting_answers_are_where_nbgrader_looks_for_them(home, graded):
     with open_gradebook(home, "luong") as gradebook:
         assert not gradebook.has("ada")
-        gradebook.record("ada", graded(3.5), None)
+        gradebook.record("ada", {"luong": graded(3.5)}, None)
         assert gradebook.has("ada")
     rows = grades(home)
     assert rows["check_general_score"] == (3.5, None, False)
@@ -60,10 +64,10 @@ def test_points_and_waiting_answers_are_where_nbgrader_looks_for_them(home, grad
 
 def test_a_missing_notebook_or_row_counts_as_not_recorded(home, graded):
     with open_gradebook(home, "luong") as gradebook:
-        gradebook.record("ada", graded(3.5), None)
+        gradebook.record("ada", {"luong": graded(3.5)}, None)
         (home.autograded("ada", "luong") / "luong.ipynb").unlink()
         assert not gradebook.has("ada")
-        gradebook.record("ada", graded(3.5), None)
+        gradebook.record("ada", {"luong": graded(3.5)}, None)
         assert gradebook.has("ada")
     with Gradebook(home.database) as database:
         database.remove_student("ada")
@@ -73,23 +77,37 @@ def test_a_missing_notebook_or_row_counts_as_not_recorded(home, graded):
 
 def test_manual_marks_and_comments_survive_grading_again(home, graded):
     with open_gradebook(home, "luong") as gradebook:
-        gradebook.record("ada", graded(3.5), None)
+        gradebook.record("ada", {"luong": graded(3.5)}, None)
     with Gradebook(home.database) as database:
         database.find_grade("why_masks", "luong", "luong", "ada").manual_score = 4
         database.find_comment("why_masks", "luong", "luong", "ada").manual_comment = "Good."
         database.db.commit()
     with open_gradebook(home, "luong") as gradebook:
-        gradebook.record("ada", graded(2.0), None)
+        gradebook.record("ada", {"luong": graded(2.0)}, None)
     assert grades(home)["why_masks"][1] == 4
     assert grades(home)["check_general_score"][0] == 2.0
     with Gradebook(home.database) as database:
         assert database.find_comment("why_masks", "luong", "luong", "ada").comment == "Good."
 
 
+def test_marks_are_stored_all_together_or_not_at_all(home, graded, monkeypatch):
+    with open_gradebook(home, "luong") as gradebook:
+        gradebook.record("ada", {"luong": graded(3.5)}, None)
+        refused = IntegrityError("a commit", None, Exception("a key of nowhere"))
+        monkeypatch.setattr(SaveAutoGrades, "_add_comment", Mock(side_effect=refused))
+        for student in ("ada", "bob"):
+            with pytest.raises(IntegrityError):
+                gradebook.record(student, {"luong": graded(2.0)}, None)
+        assert not gradebook.has("bob")
+    assert grades(home)["check_general_score"][0] == 3.5
+    with Gradebook(home.database) as database:
+        assert [student.id for student in database.students] == ["ada"]
+
+
 def test_an_empty_written_answer_is_commented_as_nbgrader_does(home, graded, released):
     stub = next(c.source for c in released.cells if "why_masks" in str(c.metadata))
     with open_gradebook(home, "luong") as gradebook:
-        gradebook.record("ada", graded(1.0, written=stub), None)
+        gradebook.record("ada", {"luong": graded(1.0, written=stub)}, None)
     assert grades(home)["why_masks"] == (0.0, None, False)
     with Gradebook(home.database) as database:
         comment = database.find_comment("why_masks", "luong", "luong", "ada")
@@ -101,9 +119,9 @@ def test_a_late_submission_is_penalised_by_the_courses_own_policy(home, graded):
     with Gradebook(home.database) as database:
         database.update_or_create_assignment("luong", duedate="2026-01-01 12:00:00 UTC")
     with open_gradebook(home, "luong") as gradebook:
-        gradebook.record("ada", graded(3.0), "2026-01-01 14:00:00 UTC")
-        gradebook.record("bob", graded(3.0), "2026-01-01 11:00:00 UTC")
-        gradebook.record("eve", graded(3.0), None)
+        gradebook.record("ada", {"luong": graded(3.0)}, "2026-01-01 14:00:00 UTC")
+        gradebook.record("bob", {"luong": graded(3.0)}, "2026-01-01 11:00:00 UTC")
+        gradebook.record("eve", {"luong": graded(3.0)}, None)
     with Gradebook(home.database) as database:
         penalties = {
             name: database.find_submission("luong", name).late_submission_penalty
@@ -114,7 +132,7 @@ def test_a_late_submission_is_penalised_by_the_courses_own_policy(home, graded):
 
 def test_nbgraders_own_feedback_works_on_what_is_stored(home, graded):
     with open_gradebook(home, "luong") as gradebook:
-        gradebook.record("ada", graded(3.5), "2026-01-01 14:00:00 UTC")
+        gradebook.record("ada", {"luong": graded(3.5)}, "2026-01-01 14:00:00 UTC")
     folder = CourseDirectory(root=str(home.root), assignment_id="luong", student_id="ada")
     GenerateFeedback(coursedir=folder).start()
     page = home.root / "feedback" / "ada" / "luong" / "luong.html"

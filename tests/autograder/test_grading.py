@@ -1,3 +1,5 @@
+import json
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
@@ -5,9 +7,10 @@ from nbgrader.utils import determine_grade, is_grade
 
 from autograder.assignment import notebook_bytes
 from autograder.execute import Limits
-from autograder.grading import Job, case_seed, grade_submission, reason
+from autograder.grading import Job, case_seed, grade_submission
 from autograder.intake import Submission
 from autograder.results import ExerciseResult, Finding
+from autograder.summary import reason
 
 QUICK = Limits(cell=20.0, grace=0.5)
 
@@ -18,10 +21,11 @@ def grade(released):
 
     def run(work, limits=QUICK, findings=()):
         content = work if isinstance(work, bytes) or work is None else notebook_bytes(work)
-        submission = Submission("ada", content, tuple(findings))
-        job = Job(submission, "luong", nbformat.writes(released), b"secret", "none", limits, "key")
+        submission = Submission("ada", {"luong": content}, tuple(findings))
+        notebooks = {"luong": nbformat.writes(released)}
+        job = Job(submission, "luong", notebooks, b"secret", "none", limits, "key")
         graded = grade_submission(job)
-        return graded.result, nbformat.reads(graded.notebook, as_version=4)
+        return graded.result, nbformat.reads(graded.notebooks["luong"], as_version=4)
 
     return run
 
@@ -76,6 +80,13 @@ def test_an_empty_notebook_earns_nothing_and_is_no_problem(grade, released):
     assert set(statuses(result).values()) == {"not attempted"}
     assert (result.score, result.status, result.manual) == (0.0, "graded", 0)
     assert set(by_nbgrader(notebook).values()) == {0.0}
+
+
+def test_a_notebook_of_a_newer_format_is_graded_and_no_problem(grade, released):
+    newer = nbformat.from_dict({**released, "nbformat_minor": 99})
+    result, _ = grade(json.dumps(newer).encode())
+    assert [f.kind for f in result.findings] == ["newer format"]
+    assert result.status == "graded"
 
 
 def test_a_wrong_answer_is_told_apart_from_a_right_one(grade, student_notebook, right):
@@ -175,7 +186,7 @@ TWICE = """
 from importlib import import_module
 drive = import_module("autograder.checks.drive")
 _publish = drive.publish_answers
-def twice(namespace, request):
+def twice(namespace, request, *rest):
     _publish(namespace, request); _publish(namespace, request)
 drive.publish_answers = twice
 import torch
@@ -186,7 +197,7 @@ import json
 from importlib import import_module
 drive = import_module("autograder.checks.drive")
 _publish = drive.publish_answers
-def other(namespace, request):
+def other(namespace, request, *rest):
     data = json.loads(request); data["nonce"] = "0" * 32
     _publish(namespace, json.dumps(data))
 drive.publish_answers = other
@@ -197,7 +208,7 @@ from importlib import import_module
 drive = import_module("autograder.checks.drive")
 from IPython.display import publish_display_data
 import json
-def mine(namespace, request):
+def mine(namespace, request, *rest):
     data = json.loads(request)
     publish_display_data({{drive.MIME: {{
         "exercise": data["exercise"], "nonce": data["nonce"], "answers": {{"pickle": "gASV"}}}}}})

@@ -491,16 +491,16 @@ def folder(tmp_path):
 def test_a_plain_file_is_collected(tmp_path):
     home = folder(tmp_path)
     (home / "luong.ipynb").write_bytes(b"{}")
-    found = collect(home, "luong")
-    assert (found.student, found.content, found.findings) == ("ada", b"{}", ())
+    found = collect(home, ["luong"])
+    assert (found.student, found.contents["luong"], found.findings) == ("ada", b"{}", ())
 
 
 def test_a_link_is_not_followed(tmp_path):
     (tmp_path / "gradebook.db").write_bytes(b"secret")
     home = folder(tmp_path)
     (home / "luong.ipynb").symlink_to(tmp_path / "gradebook.db")
-    found = collect(home, "luong")
-    assert found.content is None
+    found = collect(home, ["luong"])
+    assert found.contents["luong"] is None
     assert "symbolic link" in found.findings[0].message
 
 
@@ -510,14 +510,14 @@ def test_a_linked_folder_is_not_followed(tmp_path):
     (elsewhere / "luong.ipynb").write_bytes(b"{}")
     (tmp_path / "submitted" / "ada").mkdir(parents=True)
     (tmp_path / "submitted" / "ada" / "luong").symlink_to(elsewhere)
-    assert collect(tmp_path / "submitted" / "ada" / "luong", "luong").content is None
+    assert collect(tmp_path / "submitted" / "ada" / "luong", ["luong"]).contents["luong"] is None
 
 
 def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
     home = folder(tmp_path)
     os.mkfifo(home / "luong.ipynb")
-    found = collect(home, "luong")
-    assert found.content is None
+    found = collect(home, ["luong"])
+    assert found.contents["luong"] is None
     assert "no regular file" in found.findings[0].message
 
 
@@ -525,8 +525,8 @@ def test_a_hard_link_is_refused(tmp_path):
     (tmp_path / "elsewhere.ipynb").write_bytes(b"{}")
     home = folder(tmp_path)
     os.link(tmp_path / "elsewhere.ipynb", home / "luong.ipynb")
-    found = collect(home, "luong")
-    assert found.content is None
+    found = collect(home, ["luong"])
+    assert found.contents["luong"] is None
     assert "hard link" in found.findings[0].message
 
 
@@ -537,21 +537,21 @@ def test_a_device_is_refused_unopened(tmp_path, monkeypatch):
     except PermissionError:
         pytest.skip("only root may make a device")
     monkeypatch.setattr(os, "open", None)
-    found = collect(home, "luong")
-    assert found.content is None
+    found = collect(home, ["luong"])
+    assert found.contents["luong"] is None
     assert "no regular file" in found.findings[0].message
 
 
 def test_a_folder_in_place_of_the_notebook_is_refused(tmp_path):
     home = folder(tmp_path)
     (home / "luong.ipynb").mkdir()
-    assert "no regular file" in collect(home, "luong").findings[0].message
+    assert "no regular file" in collect(home, ["luong"]).findings[0].message
 
 
 def test_a_name_that_is_no_text_can_be_written_down(tmp_path):
     home = folder(tmp_path)
     (home / os.fsdecode(b"\xff\x1b[2J.ipynb")).write_bytes(b"{}")
-    message = collect(home, "luong").findings[0].message
+    message = collect(home, ["luong"]).findings[0].message
     assert message.isprintable()
     message.encode()
 
@@ -560,8 +560,8 @@ def test_a_flood_of_files_is_not_listed(tmp_path):
     home = folder(tmp_path)
     for i in range(MAX_FILES + 1):
         (home / f"{i}.ipynb").touch()
-    found = collect(home, "luong")
-    assert found.content is None
+    found = collect(home, ["luong"])
+    assert found.contents["luong"] is None
     assert len(found.findings[0].message) < 200
 
 
@@ -569,16 +569,16 @@ def test_a_huge_file_is_refused(tmp_path):
     home = folder(tmp_path)
     with (home / "luong.ipynb").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    found = collect(home, "luong")
-    assert found.content is None
+    found = collect(home, ["luong"])
+    assert found.contents["luong"] is None
     assert "MiB" in found.findings[0].message
 
 
 def test_a_renamed_notebook_is_taken_and_named(tmp_path):
     home = folder(tmp_path)
     (home / "luong (1).ipynb").write_bytes(b"{}")
-    found = collect(home, "luong")
-    assert found.content == b"{}"
+    found = collect(home, ["luong"])
+    assert found.contents["luong"] == b"{}"
     assert found.findings[0].kind == "renamed notebook"
 
 
@@ -587,6 +587,6 @@ def test_no_notebook_or_a_choice_of_two_is_named(names, tmp_path):
     home = folder(tmp_path)
     for name in names:
         (home / name).write_bytes(b"{}")
-    found = collect(home, "luong")
-    assert found.content is None
+    found = collect(home, ["luong"])
+    assert found.contents["luong"] is None
     assert all(name in found.findings[0].message for name in names or ("no notebook",))

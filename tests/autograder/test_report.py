@@ -20,7 +20,8 @@ from autograder.report import (
     render_report,
     write_report,
 )
-from autograder.results import ClassResult, Finding
+from autograder.results import ClassResult, Finding, write_json
+from autograder.similar import Pair
 
 
 def page_of(results) -> str:
@@ -100,6 +101,14 @@ def test_students_are_linked_to_the_feedback_pages_that_exist(course):
     assert "../feedback/%E7%8E%8B%E5%B0%8F%E6%98%8E/luong/luong.html" in text
 
 
+def test_a_report_that_would_say_the_same_is_left_alone(course, class_of_14):
+    path = write_report(course, "luong")
+    before = path.stat().st_ino
+    assert write_report(course, "luong").stat().st_ino == before
+    write_json(course / "results" / "luong" / "0.json", replace(class_of_14[0], score=1.0))
+    assert write_report(course, "luong").stat().st_ino != before
+
+
 @pytest.mark.parametrize("size", [0, 1])
 def test_an_empty_class_and_a_single_student_have_a_report(size, class_of_14):
     assert ("Nobody has handed in" in page_of(class_of_14[:size])) == (size == 0)
@@ -108,6 +117,35 @@ def test_an_empty_class_and_a_single_student_have_a_report(size, class_of_14):
 def test_a_class_in_which_everything_failed_has_a_report(class_of_14):
     failed = [r for r in class_of_14 if r.status == "failed"]
     assert "not valid JSON" in page_of(failed)
+
+
+def test_an_exercise_that_tells_nobody_apart_is_named(make_student, make_exercises):
+    def work(i: int) -> list:
+        # The others' marks rise with i; those of general_score fall.
+        share = i / 10
+        return make_exercises(
+            masked_softmax=(share, "partial"),
+            concat_score=(share, "partial"),
+            general_score=(1 - share, "partial"),
+        )
+
+    group = [make_student(f"s{i}", work(i)) for i in range(8)]
+    rows = {row.exercise: row for row in exercise_rows(group)}
+    assert rows["masked_softmax"].discrimination > 0.2
+    assert not rows["masked_softmax"].weak
+    assert rows["general_score"].discrimination < -0.9
+    assert rows["general_score"].weak
+    assert rows["luong_step"].discrimination is None  # all did alike
+    assert all(row.discrimination is None for row in exercise_rows(group[:4]))
+
+
+def test_similar_work_is_listed_for_a_person_to_read(class_of_14):
+    when = "2026-01-01T00:00:00+00:00"
+    group = ClassResult("luong", "Luong", class_of_14, when)
+    told = render_report(group, {}, [Pair("ben.okafor", "王小明", 0.876)])
+    assert "88 %" in told
+    assert "Read both before you conclude" in told
+    assert "No two notebooks share" in render_report(group, {})
 
 
 def test_a_missing_assignment_names_the_command_to_run(tmp_path):
@@ -141,7 +179,7 @@ def test_what_the_engine_leaves_behind_fills_report_feedback_and_export(
     limits = Limits(cell=20.0, grace=0.5)
     graded = grade_class(home, "luong", sandbox="none", workers=1, limits=limits)
     ada = next(r for r in graded.results if r.student == "ada")
-    pages = {path.parts[-3]: path for path in write_feedback(home.root, "luong")}
+    pages = {path.parts[-3]: path for path in write_feedback(home.root, "luong")[0]}
     feedback = pages["ada"].read_text(encoding="utf-8")
     assert "cells that are not in the notebook" not in feedback
     assert feedback.count("No response.") == 1  # the written answer's; verdicts tell of the code

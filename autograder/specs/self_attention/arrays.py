@@ -119,10 +119,10 @@ def _constant_values(rng: Rng) -> list[Case]:
 def _far_away(rng: Rng) -> list[Case]:
     query, key, value, _ = _examples(rng, 3, 7, 2, 5, 0.5, "").args
     # The nearest is the first, though the second is nearer along the axes.
-    corner = np.array([[3.0, 3.0], [5.0, 0.0]])
+    corner = np.array([[3.0, 3.0], [5.0, 0.0], [7.0, 7.0]])
     return [
         Case((query + 100, key, value, 0.5), label="questions 100 away from every example"),
-        Case((np.zeros((1, 2)), corner, value[:2], 0.02), label="a very narrow kernel, width=0.02"),
+        Case((np.zeros((1, 2)), corner, value[:3], 0.02), label="a very narrow kernel, width=0.02"),
     ]
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from autograder.checks.cases import upcast
-from autograder.checks.draw import HALVES, Rng, normal
+from autograder.checks.draw import HALVES, Rng, all_strided, normal, open_mask
 from autograder.checks.properties import (
     agrees_with_first,
     boolean,
@@ -22,10 +22,8 @@ from autograder.checks.properties import (
 )
 from autograder.checks.spec import Case, Check
 from autograder.specs.self_attention.inputs import (
-    all_strided,
     attention_case,
     layer_case,
-    open_mask,
     padded_case,
     tokens_case,
 )
@@ -51,7 +49,7 @@ def _whole(value: Any, first: Any) -> Any:
 def _random(rng: Rng) -> list[Case]:
     return [
         attention_case(rng, (2, 3, 5, 7, 11), "random"),
-        attention_case(rng, (3, 7, 2, 5, 13), "random, float64", dtype=torch.float64),
+        attention_case(rng, (3, 7, 2, 5, 13), "random"),
         attention_case(rng, (2, 5, 5, 5, 5), "equal sizes"),
     ]
 
@@ -73,22 +71,18 @@ def _long_keys(rng: Rng) -> list[Case]:
 
 
 def _large(rng: Rng) -> list[Case]:
-    return [
-        attention_case(rng, (2, 3, 5, 7, 11), "scores up to a few thousand", scale=40.0),
-        attention_case(
-            rng, (2, 3, 5, 7, 11), "the same in float64", scale=40.0, dtype=torch.float64
-        ),
-    ]
+    return [attention_case(rng, (2, 3, 5, 7, 11), "scores up to a few thousand", scale=40.0)]
 
 
 def _gradients(rng: Rng) -> list[Case]:
     return [
-        attention_case(rng, (2, 3, 5, 7, 2), "random", dtype=torch.float64, grad=True),
+        attention_case(rng, (2, 3, 5, 7, 2), "random", grad=True),
         attention_case(rng, (1, 1, 3, 5, 2), "one query", grad=True),
     ]
 
 
 def _dtypes(rng: Rng) -> list[Case]:
+    # The other checks are in float32 throughout: code that forces it loses one mark, not several.
     sizes = (2, 3, 5, 7, 11)
     cases = [attention_case(rng, sizes, str(d), dtype=d) for d in (*HALVES, torch.float64)]
     return [*cases, attention_case(rng, sizes, "on a GPU", cuda=True)]
@@ -177,8 +171,7 @@ ATTENTION_MASK = (
 def _masked(rng: Rng) -> list[Case]:
     return [
         attention_case(rng, (2, 3, 5, 7, 11), "random", mask=open_mask(rng, 2, 3, 5)),
-        attention_case(rng, (3, 7, 5, 2, 13), "random, float64", dtype=torch.float64,
-                       mask=open_mask(rng, 3, 7, 5)),
+        attention_case(rng, (3, 7, 5, 2, 13), "random", mask=open_mask(rng, 3, 7, 5)),
         attention_case(rng, (2, 5, 5, 5, 5), "equal sizes", mask=open_mask(rng, 2, 5, 5)),
     ]  # fmt: skip
 
@@ -210,9 +203,7 @@ def _nobody(rng: Rng, grad: bool = False) -> Case:
 
 def _masked_gradients(rng: Rng) -> list[Case]:
     mask = open_mask(rng, 2, 3, 5)
-    plain = attention_case(
-        rng, (2, 3, 5, 7, 11), "random", mask=mask, dtype=torch.float64, grad=True
-    )
+    plain = attention_case(rng, (2, 3, 5, 7, 11), "random", mask=mask, grad=True)
     return [plain, _nobody(rng, grad=True)]
 
 
@@ -269,7 +260,7 @@ MASKED_ATTENTION = (
 def _layers(rng: Rng) -> list[Case]:
     return [
         layer_case(rng, (2, 5, 7, 3, 11), "random"),
-        layer_case(rng, (3, 7, 5, 11, 2), "random, float64", dtype=torch.float64),
+        layer_case(rng, (3, 7, 5, 11, 2), "random"),
         layer_case(rng, (2, 5, 7, 7, 7), "equal sizes"),
     ]
 
@@ -312,7 +303,7 @@ def _layer_edges(rng: Rng) -> list[Case]:
 
 
 def _layer_gradients(rng: Rng) -> list[Case]:
-    return [layer_case(rng, (2, 5, 7, 3, 2), "random", dtype=torch.float64, grad=True)]
+    return [layer_case(rng, (2, 5, 7, 3, 2), "random", grad=True)]
 
 
 def _layer_dtypes(rng: Rng) -> list[Case]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from attention_lib.masks import length_mask
-from autograder.checks.draw import Rng, normal, strided
+from autograder.checks.draw import Rng, normal, open_mask
 from autograder.checks.spec import Case
 
 BI_JI_BEN = np.array([[1, 2, 1, 2, 1], [1, 1, 1, 2, 1], [3, 2, 1, 1, 1]], dtype=np.float64)
@@ -68,17 +68,6 @@ def attention_case(
     return Case((*args, mask), label=shown, grad=grad, cuda=cuda)
 
 
-def open_mask(rng: Rng, *shape: int) -> Tensor:
-    """A mask with something open in each row, and something masked where there is room."""
-    mask = torch.from_numpy(rng.random(shape) < 0.5)
-    rows, keys = shape[-2:]
-    step = torch.arange(rows)
-    mask[..., step, step % keys] = True
-    if keys > 1:
-        mask[..., step, (step + 1) % keys] = False
-    return mask
-
-
 def layer_case(
     rng: Rng, sizes: Sequence[int], label: str, *, dtype: torch.dtype = torch.float32,
     grad: bool = False, cuda: bool = False, mask: Tensor | None = None,
@@ -95,14 +84,3 @@ def layer_case(
     mask = open_mask(rng, b, length, length) if mask is None else mask
     shown = f"{label}: x {tuple(x.shape)}, mask {tuple(mask.shape)}, d_k={d_k}, d_v={d_v}"
     return Case((x, mask, params), label=shown, grad=grad, cuda=cuda)
-
-
-def all_strided(case: Case, label: str) -> Case:
-    """The same case with every tensor in memory that is not contiguous."""
-    args = tuple(
-        strided(a) if isinstance(a, Tensor)
-        else {k: strided(t) for k, t in a.items()} if isinstance(a, dict)
-        else a
-        for a in case.args
-    )  # fmt: skip
-    return Case(args, label=label)

@@ -13,6 +13,7 @@ from autograder.checks.properties import (
     dtype_kept,
     inputs_unchanged,
     of_right_values,
+    refused_like_oracle,
     resembling,
 )
 from autograder.checks.spec import (
@@ -330,7 +331,7 @@ def test_cases_depend_on_the_seed_and_on_nothing_else():
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("lung/masked_softmax", "There is no unit 'lung'; known units: luong"),
+        ("lung/masked_softmax", "There is no unit 'lung'; known units: "),
         ("luong/softmax", "has no exercise 'softmax'; it has masked_softmax, general_score"),
         ("masked_softmax", 'wanted "unit/exercise"'),
         ("../luong/x", 'wanted "unit/exercise"'),
@@ -393,3 +394,69 @@ def test_numpy_arrays_are_judged_as_tensors_are(function, points, words):
     result = judge(ARRAYS, cases, [drive(function, row) for row in cases])
     assert words in result.message
     assert result.points == points
+
+
+def halved(x):
+    if len(x) % 2:
+        raise ValueError(f"{len(x)} values; wanted an even number, say {len(x) + 1}")
+    return x[: len(x) // 2]
+
+
+def of_length(length):
+    return lambda rng: [
+        Case((torch.from_numpy(rng.normal(size=length)),), label=f"{length} values")
+    ]
+
+
+HALVING = Exercise(
+    "halved",
+    "Halving",
+    3,
+    halved,
+    (
+        Check("the first half comes back", 2, of_length(6)),
+        Check("an odd number is refused", 1, of_length(7), refused_like_oracle, refused=True),
+    ),
+)
+
+
+def halving(function):
+    cases = draw_cases(HALVING, 0)
+    return judge(HALVING, cases, [drive(function, row) for row in cases])
+
+
+def refusing(error):
+    def halved(x):
+        if len(x) % 2:
+            raise error
+        return x[: len(x) // 2]
+
+    return halved
+
+
+def test_bad_input_must_be_refused_with_the_right_error_and_its_numbers():
+    assert halving(refusing(ValueError("7 is odd; take 8"))).status == "correct"
+    cases = {
+        "gives an answer": lambda x: x[: len(x) // 2],
+        "raises IndexError; wanted a ValueError": refusing(IndexError("7 of 8")),
+        "does not name 7 and 8": refusing(ValueError("an odd number")),
+    }
+    for problem, function in cases.items():
+        verdict = halving(function)
+        assert verdict.points == 2
+        assert problem in verdict.checks[1].message
+
+
+def test_who_refuses_everything_earns_nothing():
+    def refuse(x):
+        raise ValueError(f"{len(x)} or {len(x) + 1}")
+
+    assert halving(refuse).points == 0
+
+
+def test_an_oracle_that_takes_what_is_to_be_refused_is_a_mistake_in_the_spec():
+    check = replace(HALVING.checks[1], cases=of_length(6))
+    spec = replace(HALVING, checks=(HALVING.checks[0], check))
+    cases = draw_cases(spec, 0)
+    with pytest.raises(RuntimeError, match="the oracle of halved takes 6 values"):
+        judge(spec, cases, [drive(halved, row) for row in cases])

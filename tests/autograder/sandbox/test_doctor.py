@@ -2,7 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from autograder import workers
+from autograder.execute import Limits
 from autograder.sandbox import bubble, doctor, provisioner
+from autograder.sandbox.protocol import SandboxError
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +30,14 @@ def test_a_machine_without_bubblewrap_is_told_what_to_install(monkeypatch):
     [finding] = doctor.examine()
     assert not finding.holds
     assert "apt-get install bubblewrap" in finding.seen
+
+
+def test_a_worker_whose_server_does_not_get_ready_grades_nothing(bubblewrap, monkeypatch):
+    monkeypatch.setattr(doctor, "examine", lambda imports: [])
+    monkeypatch.setattr(bubble, "_START", 0.01)
+    provisioner.close_idle_bubbles()
+    try:
+        with pytest.raises(SandboxError, match="does not answer"):
+            workers._holes.__wrapped__(("torch",), Limits())
+    finally:
+        provisioner.close_idle_bubbles()

@@ -112,6 +112,16 @@ def _resets_all(a: Parts, b: Parts, h: Tensor) -> Tensor:
     return (1 - z) * torch.tanh(r * (a[2] + b[2])) + z * h
 
 
+@GRU_STEP.add(
+    "r scales the state itself, without W_hn",
+    "In your candidate r scales the state before, and W_hn has no say. What stands in the brackets "
+    "behind r in the third line?",
+)
+def _no_product(x: Tensor, h: Tensor, p: Params) -> Tensor:
+    a, b = _sums(x, h, p)
+    return _right(a, (b[0], b[1], h), h)
+
+
 @_from_sums(
     "the reset gate acts on the state that stays",
     "Your old state is reset a second time, in the last line. What does z multiply there, h or "
@@ -188,6 +198,15 @@ def _one_bias(x: Tensor, h: Tensor, p: Params) -> Tensor:
 
 
 @GRU_STEP.add(
+    "both biases are left out",
+    "Your numbers are what biases of 0 would give. Which of the parameters have you not used yet?",
+)
+def _no_bias(x: Tensor, h: Tensor, p: Params) -> Tensor:
+    zero = torch.zeros_like(p["b_ih"])
+    return _right(*_sums(x, h, p | {"b_ih": zero, "b_hh": zero}), h)
+
+
+@GRU_STEP.add(
     "the gates do not see the state",
     "Your gates are made from the word alone. Which products stand in the first two lines?",
 )
@@ -226,3 +245,14 @@ def _cut_batch(x: Tensor, h: Tensor, p: Params) -> Tensor:
 def _in_place(x: Tensor, h: Tensor, p: Params) -> Tensor:
     h[:] = _right(*_sums(x, h, p), h)
     return h
+
+
+@GRU_STEP.add(
+    "cut into pieces of three numbers (exception)",
+    "Your sums were cut into pieces of 3 numbers each, and there are not three such pieces. How "
+    "many numbers has a gate, and what does the number you gave stand for, pieces or sizes?",
+)
+def _pieces_of_three(x: Tensor, h: Tensor, p: Params) -> Tensor:
+    a_r, a_z, a_n = (x @ p["W_ih"].mT + p["b_ih"]).split(3, -1)
+    b_r, b_z, b_n = (h @ p["W_hh"].mT + p["b_hh"]).split(3, -1)
+    return _right((a_r, a_z, a_n), (b_r, b_z, b_n), h)

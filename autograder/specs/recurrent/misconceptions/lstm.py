@@ -102,6 +102,15 @@ def _sigmoid_candidate(i: Tensor, f: Tensor, g: Tensor, o: Tensor, c: Tensor) ->
 
 
 @_from_gates(
+    "sigmoid on all four, then tanh on the candidate",
+    "The candidate g went through two functions: a sigmoid for all four vectors, then its tanh. "
+    "Which of the four are gates, and which one is not?",
+)
+def _squashed_twice(i: Tensor, f: Tensor, g: Tensor, o: Tensor, c: Tensor) -> Pair:
+    return _right(i, f, torch.sigmoid(g), o, c)
+
+
+@_from_gates(
     "the candidate is not squashed",
     "What is written to your cell may be of any size: the candidate g is a plain sum. Which "
     "function is around it?",
@@ -138,6 +147,26 @@ def _no_input_gate(i: Tensor, f: Tensor, g: Tensor, o: Tensor, c: Tensor) -> Pai
 def _no_output_gate(i: Tensor, f: Tensor, g: Tensor, o: Tensor, c: Tensor) -> Pair:
     _, new = _right(i, f, g, o, c)
     return torch.tanh(new), new
+
+
+@_from_gates(
+    "the cell itself is squashed",
+    "The cell you return is a tanh: whatever it keeps is squashed again at every step. Where in "
+    "the formula does the tanh of the cell stand, in the line for c or in the one for h?",
+)
+def _squashed_cell(i: Tensor, f: Tensor, g: Tensor, o: Tensor, c: Tensor) -> Pair:
+    h, new = _right(i, f, g, o, c)
+    return h, torch.tanh(new)
+
+
+@_from_gates(
+    "⊙ as a matrix product (exception)",
+    "A gate was multiplied with its vector as matrices are, and the shapes do not fit. What does "
+    "⊙ do with two vectors of one size, and which operator does that?",
+)
+def _matrix_product(i: Tensor, f: Tensor, g: Tensor, o: Tensor, c: Tensor) -> Pair:
+    new = torch.sigmoid(f) @ c + torch.sigmoid(i) @ torch.tanh(g)
+    return torch.sigmoid(o) @ torch.tanh(new), new
 
 
 @_from_gates(
@@ -212,6 +241,26 @@ def _no_recurrence(x: Tensor, h: Tensor, c: Tensor, p: Params) -> Pair:
 
 
 @LSTM_STEP.add(
+    "the forget gate keeps the state instead of the cell",
+    "What your forget gate keeps is the state before, not the cell before: the cell you were given "
+    "has no say. Which of the two stands in the second line of the formula?",
+)
+def _keeps_state(x: Tensor, h: Tensor, c: Tensor, p: Params) -> Pair:
+    i, f, g, o = _sum(x, h, p).chunk(4, -1)
+    return _right(i, f, g, o, h)
+
+
+@LSTM_STEP.add(
+    "the gates see the cell instead of the state",
+    "Your gates move with the cell before and not with the state before. Which of the two does "
+    "W_hh multiply?",
+)
+def _gates_see_cell(x: Tensor, h: Tensor, c: Tensor, p: Params) -> Pair:
+    i, f, g, o = _sum(x, c, p).chunk(4, -1)
+    return _right(i, f, g, o, c)
+
+
+@LSTM_STEP.add(
     "the bias b_hh is left out",
     "Your numbers are what b_hh = 0 would give. There are two biases: are both in your sum?",
 )
@@ -236,6 +285,16 @@ def _no_bias(x: Tensor, h: Tensor, c: Tensor, p: Params) -> Pair:
 )
 def _interleaved(x: Tensor, h: Tensor, c: Tensor, p: Params) -> Pair:
     i, f, g, o = _sum(x, h, p).unflatten(-1, (-1, 4)).unbind(-1)
+    return _right(i, f, g, o, c)
+
+
+@LSTM_STEP.add(
+    "cut by view(4, B, d_h), across the sentences",
+    "The numbers of different sentences are mixed: a view with 4 as its first axis takes the first "
+    "quarter of all numbers, the first sentences, for i. Which axis holds the four blocks?",
+)
+def _cut_by_view(x: Tensor, h: Tensor, c: Tensor, p: Params) -> Pair:
+    i, f, g, o = _sum(x, h, p).reshape(4, len(x), -1)
     return _right(i, f, g, o, c)
 
 

@@ -125,6 +125,20 @@ def _infinite(reads: Tensor, needs: Tensor) -> Tensor:
 
 
 @PATH_LENGTHS.add(
+    "1 where there is no way",
+    "Where a word never arrives you say 1: one more than the shortest of no ways. Which number "
+    "does the task want there, and when may the 1 be added?",
+)
+def _one_for_never(reads: Tensor, needs: Tensor) -> Tensor:
+    lengths = torch.zeros(reads.shape, dtype=torch.long)
+    for t in range(len(reads)):
+        for s in range(reads.shape[1]):
+            ways = [int(lengths[k, s]) for k in range(t) if needs[t, k] and lengths[k, s] > 0]
+            lengths[t, s] = 1 if reads[t, s] else 1 + min(ways, default=0)
+    return lengths
+
+
+@PATH_LENGTHS.add(
     "−1 where there is no way",
     "Where a word never arrives you say −1. Which number does the task want there?",
 )
@@ -164,4 +178,18 @@ def _transposed(reads: Tensor, needs: Tensor) -> Tensor:
 def _in_place(reads: Tensor, needs: Tensor) -> Tensor:
     lengths = _right(reads, needs)
     reads |= lengths > 0
+    return lengths
+
+
+@PATH_LENGTHS.add(
+    "as many words as steps are assumed (exception)",
+    "Where there are fewer words than steps you run out of columns: the result was made as large "
+    "as needs. Which of the two arguments knows how many words there are?",
+)
+def _square(reads: Tensor, needs: Tensor) -> Tensor:
+    lengths = torch.zeros_like(needs, dtype=torch.long)
+    for t in range(len(needs)):
+        for s in range(len(needs)):
+            ways = [int(lengths[k, s]) for k in range(t) if needs[t, k] and lengths[k, s] > 0]
+            lengths[t, s] = 1 if reads[t, s] else 1 + min(ways) if ways else 0
     return lengths

@@ -56,7 +56,7 @@ def _two_tanhs(x: Tensor, h: Tensor, p: Params) -> Tensor:
     "W_hh multiply?",
 )
 def _no_recurrence(x: Tensor, h: Tensor, p: Params) -> Tensor:
-    return _sum(x, torch.zeros_like(h), p)
+    return torch.tanh(_sum(x, torch.zeros_like(h), p))
 
 
 @RNN_STEP.add(
@@ -68,7 +68,7 @@ def _no_word(x: Tensor, h: Tensor, p: Params) -> Tensor:
 
 
 @RNN_STEP.add(
-    "the state before is left out, the tanh is there",
+    "the state before is left out, and the bias b_hh",
     "Your numbers are the tanh of what the word alone gives: the state before has no say. Which "
     "two of the parameters have you not used yet?",
 )
@@ -185,3 +185,31 @@ def _in_place(x: Tensor, h: Tensor, p: Params) -> Tensor:
 def _joined_wrongly(x: Tensor, h: Tensor, p: Params) -> Tensor:
     weight = torch.cat([p["W_ih"], p["W_hh"]], 1)
     return torch.tanh(torch.cat([h, x], -1) @ weight.mT + p["b_ih"] + p["b_hh"])
+
+
+@RNN_STEP.add(
+    "the states stand in columns (shape)",
+    "Your result has the states in its columns: (d_h, B). With the matrix on the left of x turned "
+    "over, each sentence became a column, and stayed one. Which shape does the task want?",
+)
+def _columns(x: Tensor, h: Tensor, p: Params) -> Tensor:
+    bias = (p["b_ih"] + p["b_hh"])[:, None]
+    return torch.tanh(p["W_ih"] @ x.mT + p["W_hh"] @ h.mT + bias)
+
+
+@RNN_STEP.add(
+    "the biases meet states that stand in columns (exception)",
+    "Your products have a column for each sentence, (d_h, B), and a bias of d_h numbers is added "
+    "along rows. If each sentence stayed a row, what would have to be transposed instead?",
+)
+def _columns_and_biases(x: Tensor, h: Tensor, p: Params) -> Tensor:
+    return torch.tanh(p["W_ih"] @ x.mT + p["b_ih"] + p["W_hh"] @ h.mT + p["b_hh"])
+
+
+@RNN_STEP.add(
+    "the parameters as attributes of the dictionary (exception)",
+    "params is a dictionary, and Python looks for an attribute after a dot. What do you write to "
+    "get the entry of a dictionary that has a given name?",
+)
+def _attributes(x: Tensor, h: Tensor, p: Params) -> Tensor:
+    return torch.tanh(x @ p.W_ih.mT)  # type: ignore[attr-defined]

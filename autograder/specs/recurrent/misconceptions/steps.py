@@ -83,6 +83,19 @@ def _minimum(needs: Tensor) -> int:
 
 
 @SEQUENTIAL_STEPS.add(
+    "the first needed step is followed, whatever the others waited for",
+    "You wait for the needed step with the lowest number. It need not be the one that is done "
+    "last: which time should decide?",
+)
+def _first_number(needs: Tensor) -> int:
+    times: list[int] = []
+    for row in needs.tolist():
+        needed = [n for n, k in zip(times, row, strict=False) if k]
+        times.append(1 + (needed[0] if needed else 0))
+    return max(times, default=0)
+
+
+@SEQUENTIAL_STEPS.add(
     "the times of the needed steps are added up",
     "Your steps wait for the sum of what those that they need took. Those may run side by side: "
     "how long is the wait until the last of them is done?",

@@ -140,6 +140,44 @@ def _not_carried(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
 
 
 @UNROLL_RNN.add(
+    "every step starts from the first state, and its own is last",
+    "The first output is right, and the others do not know of the words before them; last has read "
+    "one position alone. Which variable does a step read, and which one does it write?",
+)
+def _never_assigned(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
+    real = _real(inputs, lengths)
+    states = [_step(x, h, p) for x in inputs.unbind(1)]
+    return torch.stack(states, 1).masked_fill(~real, 0), states[-1]
+
+
+@UNROLL_RNN.add(
+    "the steps use W_hh untransposed",
+    "Your loop may be right: the numbers are those of steps with W_hh transposed. What does the "
+    "check of your rnn_step say?",
+)
+def _untransposed_steps(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
+    return _right(inputs, h, lengths, p | {"W_hh": p["W_hh"].mT})
+
+
+@UNROLL_RNN.add(
+    "the steps leave out the bias b_hh",
+    "Your loop may be right: the numbers are those of steps without b_hh. What does the check of "
+    "your rnn_step say?",
+)
+def _one_bias(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
+    return _right(inputs, h, lengths, p | {"b_hh": torch.zeros_like(p["b_hh"])})
+
+
+@UNROLL_RNN.add(
+    "the steps leave out the state before",
+    "Each output knows its own word and none before it: the numbers are those of steps without "
+    "W_hh. What does the check of your rnn_step say?",
+)
+def _no_recurrence(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
+    return _right(inputs, h, lengths, p | {"W_hh": torch.zeros_like(p["W_hh"])})
+
+
+@UNROLL_RNN.add(
     "starts from zeros",
     "Your numbers are those of a start from zeros. Which state were you given to start from?",
 )
@@ -201,6 +239,39 @@ def _swapped(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
 def _time_first(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
     outputs, last = _right(inputs, h, lengths, p)
     return outputs.transpose(0, 1), last
+
+
+@UNROLL_RNN.add(
+    "the states are joined along their numbers (shape)",
+    "Your outputs are (B, T·d_h): the states were put end to end along an axis that they have. "
+    "Which function makes a new axis for the positions?",
+)
+def _joined(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
+    outputs, last = _right(inputs, h, lengths, p)
+    return outputs.flatten(1), last
+
+
+@UNROLL_RNN.add(
+    "only the outputs are returned",
+    "You return the outputs alone. What else does the task want, and why can it not be read off "
+    "their last position?",
+)
+def _outputs_only(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Tensor:
+    return _right(inputs, h, lengths, p)[0]
+
+
+@UNROLL_RNN.add(
+    "an if asks the whole batch whether it goes on (exception)",
+    "An if wants one answer, and t < lengths has one for each sentence: some go on, others have "
+    "ended. How can each row choose between its new state and its old one?",
+)
+def _one_answer(inputs: Tensor, h: Tensor, lengths: Tensor, p: Params) -> Pair:
+    outputs = []
+    for t, x in enumerate(inputs.unbind(1)):
+        goes_on = bool(t < lengths)
+        h = _step(x, h, p) if goes_on else h
+        outputs.append(h if goes_on else torch.zeros_like(h))
+    return torch.stack(outputs, 1), h
 
 
 @UNROLL_RNN.add(

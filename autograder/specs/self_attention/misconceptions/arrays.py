@@ -88,6 +88,17 @@ def _overflow(x: Array) -> Parts:
 
 
 @BY_HAND.add(
+    "the scores come back shifted",
+    "Your weights and your context are right. The scores are no longer those of XXᵀ: the largest "
+    "of each row is 0. A shift helps the exponentials: must the scores that you return be shifted, "
+    "too?",
+)
+def _shifted(x: Array) -> Parts:
+    scores = x @ x.T
+    return _finish(scores - scores.max(axis=1, keepdims=True), _shares(scores), x)
+
+
+@BY_HAND.add(
     "all rows shifted by the largest score of the whole matrix",
     "All is well until the scores are large: then rows whose own scores are far below the largest "
     "of the matrix have exponentials of 0, and 0/0 is no number. A shift cancels within a row: "
@@ -228,6 +239,17 @@ def _distances(query: Array, key: Array, value: Array, width: float) -> Array:
 )
 def _taxi(query: Array, key: Array, value: Array, width: float) -> Array:
     gaps = np.abs(query[:, None] - key[None]).sum(-1)
+    return _shares(-(gaps**2) / (2 * width**2)) @ value
+
+
+@KERNEL_REGRESSION.add(
+    "differences squared, but not summed over the components",
+    "Your function is written for keys of one number, as the chapter's is. Here a key has d of "
+    "them, and the differences are (L_q, L_k, d): one of these axes has to go before the softmax. "
+    "Which one does ‖q − k‖² sum over?",
+)
+def _unsummed(query: Array, key: Array, value: Array, width: float) -> Array:
+    gaps = query[:, None] - key[None]
     return _shares(-(gaps**2) / (2 * width**2)) @ value
 
 

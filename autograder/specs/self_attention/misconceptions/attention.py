@@ -66,6 +66,16 @@ def _by_d_v(query: Tensor, key: Tensor, value: Tensor) -> Pair:
 
 
 @ATTENTION.add(
+    "key.T turns all three axes",
+    "The product of query and key does not run: .T turns *all* axes round, and a batch of matrices "
+    "has three, so the sentences end up last. Which two axes of (B, L_k, d_k) should change "
+    "places?",
+)
+def _all_axes(query: Tensor, key: Tensor, value: Tensor) -> Pair:
+    return _attend(query @ key.permute(2, 1, 0) / math.sqrt(key.shape[-1]), value)
+
+
+@ATTENTION.add(
     "multiplied by √d_k",
     "Your weights are far more extreme than they should be: the scores were multiplied by the root "
     "of d_k. Which way does it make them smaller?",
@@ -183,8 +193,8 @@ def _layer(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Pair:
 @SELF_ATTENTION.add(
     "the matrices are used transposed",
     "Only square matrices run, and they give wrong numbers: each word meets the columns of W where "
-    "it should meet the rows. W is (d_model, d_k) and a word is a row of d_model numbers: must "
-    "anything be turned? (A linear layer of torch stores its weight the other way round.)",
+    "it should meet the rows. A linear layer of torch stores its weight the other way round; here "
+    "W is (d_model, d_k), and a word is a row of d_model numbers: must anything be turned?",
 )
 def _turned(x: Tensor, mask: Tensor, params: Params) -> Pair:
     query, key, value = (x @ params[name].mT for name in ("W_q", "W_k", "W_v"))
@@ -234,6 +244,15 @@ def _no_w_v(x: Tensor, mask: Tensor, params: Params) -> Pair:
 )
 def _unprojected(x: Tensor, mask: Tensor, params: Params) -> Pair:
     return _layer(x, x, x @ params["W_v"], mask)
+
+
+@SELF_ATTENTION.add(
+    "none of the three matrices is used",
+    "This is attention among the words as they came in: query, key and value are all x, as in the "
+    "calculation by hand. What does each of the three matrices make of a word?",
+)
+def _as_they_came(x: Tensor, mask: Tensor, params: Params) -> Pair:
+    return _layer(x, x, x, mask)
 
 
 @SELF_ATTENTION.add(

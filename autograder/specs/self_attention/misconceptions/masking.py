@@ -230,13 +230,24 @@ def _mask_after(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Pair
 
 @MASKED_ATTENTION.add(
     "masked after the softmax and divided by what is left",
-    "Most weights are right, but a row with nothing to attend to is NaN, and so is one whose "
-    "masked scores are far above the open ones: the softmax gave all to the masked cells, and you "
-    "divide by the 0 that is left. Can it be kept from ever seeing their scores?",
+    "Most weights are right. But where the masked scores are far above the open ones, the softmax "
+    "gave all to the masked cells, and you divide by the 0 that is left, as in a row with nothing "
+    "to attend to. Can the softmax be kept from ever seeing the masked scores?",
 )
 def _rescaled(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Pair:
     weights = _scores(query, key).softmax(-1) * mask
     return _attend(weights / weights.sum(-1, keepdim=True), value)
+
+
+@MASKED_ATTENTION.add(
+    "divided by what is left after the softmax, or by a tiny number",
+    "Rows sum to 1 and empty rows are 0, as they should be. But where the masked scores are far "
+    "above the open ones, the softmax gives all to the masked cells, and after the mask nothing is "
+    "left to share out. Can the softmax be kept from ever seeing their scores?",
+)
+def _rescaled_safely(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Pair:
+    weights = _scores(query, key).softmax(-1) * mask
+    return _attend(weights / weights.sum(-1, keepdim=True).clamp(min=1e-9), value)
 
 
 @MASKED_ATTENTION.add(
@@ -309,6 +320,19 @@ def _unshifted(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Pair:
     exponentials = _scores(query, key).exp() * mask
     total = exponentials.sum(-1, keepdim=True)
     return _attend(exponentials / torch.where(total == 0, 1.0, total), value)
+
+
+@MASKED_ATTENTION.add(
+    "the formula as it is printed, and NaN replaced",
+    "You compute the fraction as it is printed. The exponential of 1000 is infinite, so large "
+    "scores are lost, and where the sum is 0 the gradient is NaN: replacing NaN afterwards does "
+    "not undo the division. Which function of torch takes the exponentials safely, and which score "
+    "makes it leave a cell out?",
+)
+def _as_printed(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Pair:
+    exponentials = _scores(query, key).exp() * mask
+    weights = exponentials / exponentials.sum(-1, keepdim=True)
+    return _attend(weights.nan_to_num(), value)
 
 
 @MASKED_ATTENTION.add(
