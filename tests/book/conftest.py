@@ -2,8 +2,6 @@
 
 import functools
 import http.server
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,15 +17,6 @@ VIEWS = {
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
     "dark phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"},
 }
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def page_addresses() -> list[str]:
@@ -76,20 +65,6 @@ def site(build: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium of the system, or the one that $CHROMIUM names."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(path).exists():
-        pytest.skip(f"no Chromium at {path}: apt-get install chromium, or set CHROMIUM")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def visit(browser, site: str, build: Path):
     """Open pages to act on; at the end, fail on whatever went wrong on them."""
@@ -126,9 +101,18 @@ def look(browser, site: str, build: Path):
         context.close()
 
 
+@pytest.fixture
+def blank(browser, view: str):
+    """An empty page in a view."""
+    context = _new_context(browser, view)
+    yield context.new_page()
+    context.close()
+
+
 def _new_context(browser, view: str):
     context = browser.new_context(reduced_motion="reduce", **VIEWS[view])
-    context.set_default_timeout(15_000)
+    # The tests beside this one may well hold both cores for half a minute.
+    context.set_default_timeout(90_000)
     return context
 
 
@@ -152,6 +136,11 @@ def _watch(page, site: str, problems: list[str]) -> None:
         if response.status >= 400:
             problems.append(f"{page.url}: {response.url} answers {response.status}")
 
+    def on_failure(request) -> None:
+        # Whoever follows a link leaves what the page was still fetching.
+        if request.failure != "net::ERR_ABORTED":
+            problems.append(f"{request.url} failed: {request.failure}")
+
     def on_console(message) -> None:
         # The redirect of index.html names no icon, so Chromium asks for the host's.
         if message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
@@ -160,5 +149,5 @@ def _watch(page, site: str, problems: list[str]) -> None:
     page.on("request", on_request)
     page.on("response", on_response)
     page.on("console", on_console)
-    page.on("requestfailed", lambda request: problems.append(f"{request.url} failed"))
+    page.on("requestfailed", on_failure)
     page.on("pageerror", lambda error: problems.append(f"{page.url}: {error}"))

@@ -109,3 +109,18 @@ def test_wide_figures_keep_their_size_on_a_phone_and_scroll_by_keyboard(look, ph
     for box in boxes.all():
         assert box.evaluate("box => box.scrollWidth > box.clientWidth && box.tabIndex === 0")
         assert (box.locator("img").get_attribute("alt") or "") != ""
+
+
+def test_a_formula_wider_than_its_page_is_reached_by_keyboard(visit):
+    page = visit("html/luong.html", "phone")
+    for width, some in ((180, True), (1280, False)):
+        page.set_viewport_size({"width": width, "height": 740})
+        page.wait_for_function(
+            """some => {
+              const formulas = [...document.querySelectorAll('mjx-container[display="true"]')];
+              const wide = formulas.map((box) => box.scrollWidth > box.clientWidth);
+              return wide.includes(true) === some
+                && formulas.every((box, i) => (box.tabIndex === 0) === wide[i]);
+            }""",
+            arg=some,
+        )
