@@ -127,10 +127,24 @@ def _borders(axes):
     """Cells (row, column) with a coloured border, and its style."""
     rim = mpl.colors.to_rgba("white")
     return {
-        (int(patch.get_y()), int(patch.get_x())): patch.get_linestyle()
-        for patch in axes.patches
-        if patch.get_edgecolor() != rim
+        (int(y), int(x)): "solid" if dashes is None else "dashed"
+        for drawn in axes.collections[1:]
+        for [(_, dashes)] in [drawn.get_linestyle()]
+        for x, y in (path.vertices[0] for path in drawn.get_paths())
+        if tuple(drawn.get_edgecolor()[0]) != rim
     }
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (12, 4)])
+def test_a_cell_is_half_an_inch_and_labels_fit_into_the_figure(shape):
+    words = ["an uncommonly long word", *"abcdefghijk"]
+    axes = plots.heat_map(_weights(*shape), queries=words[: shape[0]], keys=words[: shape[1]])
+    figure = axes.figure
+    drawn = axes.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+    assert (drawn.height, drawn.width) == pytest.approx((shape[0] / 2, shape[1] / 2))
+    labels = figure.get_tightbbox()
+    assert min(labels.x0, labels.y0) >= 0
+    assert labels.y1 <= figure.get_figheight()
 
 
 def test_sure_links_get_a_solid_border_and_merely_possible_ones_a_dashed_one():

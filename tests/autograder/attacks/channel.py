@@ -129,7 +129,7 @@ for name, content in (
 _FLOOD = """
 kernel = get_ipython().kernel
 parent = kernel.get_parent()
-for number in range(200_000):
+while True:
     kernel.session.send(kernel.iopub_socket, "display_data", {"data": {}}, parent=parent)
 """
 _HUGE = """
@@ -311,7 +311,7 @@ ATTACKS = [
         Twin("Draws a progress line.", notebook(right, cell(_PROGRESS)), shows="20 of 20"),
     ),
     Attack(
-        "200,000 messages",
+        "messages without end",
         "Sends empty messages without end.",
         notebook(right, cell(_FLOOD)),
         100,

@@ -32,7 +32,7 @@ def busy():
     while True:
         pass
 
-for _ in range(8):
+for _ in range(2):
     threading.Thread(target=busy).start()
 print("left running")
 """
@@ -284,7 +284,7 @@ ATTACKS = [
     ),
     Attack(
         "threads that never end",
-        "Leaves eight busy threads running.",
+        "Leaves two busy threads running.",
         notebook(partly, cell(_THREADS, at="check_general_score")),
         24,
         "They end with their kernel; it is the student's own time that they take.",
