@@ -32,17 +32,20 @@ def _in_sentences(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        from autograder.assignment import AssignmentError
-        from autograder.atomic import CannotStore
-        from autograder.locks import Busy
-        from autograder.sandbox.protocol import SandboxError
-
         try:
             return command(*args, **kwargs)
-        except (Busy, CannotStore) as problem:
-            click.echo(f"Stopped: {problem}", err=True)
-            sys.exit(NOT_FINISHED)
-        except (*_ERRORS, AssignmentError, SandboxError) as problem:
+        except Exception as problem:
+            # Not before: these take seconds to import, while which a command can do other things.
+            from autograder.assignment import AssignmentError
+            from autograder.atomic import CannotStore
+            from autograder.locks import Busy
+            from autograder.sandbox.protocol import SandboxError
+
+            if isinstance(problem, (Busy, CannotStore)):
+                click.echo(f"Stopped: {problem}", err=True)
+                sys.exit(NOT_FINISHED)
+            if not isinstance(problem, (*_ERRORS, AssignmentError, SandboxError)):
+                raise
             if isinstance(problem, OSError) and problem.filename:
                 message = f"{problem.filename}: {problem.strerror}. Is the path right?"
             else:

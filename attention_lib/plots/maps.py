@@ -226,6 +226,6 @@ def _outline(ax: Axes, links: np.ndarray, style: str) -> None:
     borders = square + np.argwhere(links)[:, None, ::-1]
     for colour, width, line in (("white", 4, "solid"), (COLOURS["vermillion"], 2, style)):
         drawn = PolyCollection(
-            borders, facecolors="none", edgecolors=colour, linewidths=width, linestyles=line
+            list(borders), facecolors="none", edgecolors=colour, linewidths=width, linestyles=line
         )
         ax.add_collection(drawn, autolim=False)

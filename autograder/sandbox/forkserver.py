@@ -297,7 +297,9 @@ def _prepare(imports: list[str] | None) -> None:
     sys.modules["debugpy"] = None  # type: ignore[assignment]
     set_dumpable(False)
     importlib.import_module("autograder.sandbox.kernel")
-    if imports is not None:
+    if imports is None:
+        os.environ.pop("MPLBACKEND")  # its kernels would each import matplotlib for it
+    else:
         warm_up(imports)
     settle()
     explain_what_is_hidden()
