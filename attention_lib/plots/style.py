@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib import font_manager
@@ -116,9 +117,15 @@ def _draw_for_notebooks() -> None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
     except ImportError:
         return
-    if get_ipython() is not None:
-        formats = ("png",) if os.environ.get("NBGRADER_EXECUTION") else ("svg", "png")
-        set_matplotlib_formats(*formats, metadata={"Date": None})
+    if get_ipython() is None:
+        return
+    formats = ("png",) if os.environ.get("NBGRADER_EXECUTION") else ("svg", "png")
+    set_matplotlib_formats(*formats, metadata={"Date": None})
+    if "inline" in mpl.get_backend():
+        # At the end of each cell pyplot would draw all figures, and the backend then draws them
+        # anew to show them. Switching puts that in place, so it comes first.
+        plt.switch_backend(mpl.get_backend())
+        plt.uninstall_repl_displayhook()
 
 
 @functools.cache

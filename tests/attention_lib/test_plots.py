@@ -306,3 +306,23 @@ def test_a_graded_notebook_draws_only_what_is_kept_of_it(monkeypatch, grading, f
     with mpl.rc_context():
         plots.use_style()
     assert asked == [formats]
+
+
+_COUNT = """
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+drawn = []
+FigureCanvasAgg.draw_idle = lambda self: drawn.append(self)
+from attention_lib import plots
+plots.use_style()
+"""
+
+
+def test_a_notebook_draws_a_figure_only_to_show_it():
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    figure = "plots.heat_map([[1.0]], queries=['q'], keys=['k']);"
+    cells = [nbformat.v4.new_code_cell(source) for source in (_COUNT, figure, "print(len(drawn))")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    nbclient.NotebookClient(notebook).execute()
+    [shown] = cells[1].outputs
+    assert {"image/svg+xml", "image/png"} <= set(shown["data"])
+    assert cells[2].outputs[0]["text"] == "0\n"
