@@ -7,6 +7,7 @@ matrix that every step multiplies by is one product after the loop, not a sum of
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -264,6 +265,14 @@ def _by_layer(state: CellState) -> list[CellState]:
     return list(zip(*(part.unbind(0) for part in state), strict=True))
 
 
+def _one_dnn_where_it_can() -> AbstractContextManager[None]:
+    """Use torch's own LSTM in mixed precision where oneDNN has none for this processor."""
+    mixed = torch.is_autocast_enabled("cpu")
+    if mixed and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.backends.mkldnn.flags(enabled=False)
+    return nullcontext()
+
+
 def padded_lstm(rnn: nn.LSTM, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, CellState]:
     """Run an LSTM over a padded batch as it stands: on a CPU much faster than packed.
 
@@ -289,9 +298,10 @@ def padded_lstm(rnn: nn.LSTM, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, 
         params = cell_params(rnn, layer)
         weights = [torch.cat([params.W_ih, column], dim=1), *params[1:]]
         below = torch.cat([dropout(outputs) if layer else outputs, padding.to(outputs.dtype)], -1)
-        outputs, _, c = torch.lstm(
-            below, (zero, zero), weights, True, 1, 0.0, rnn.training, False, True
-        )
+        with _one_dnn_where_it_can():
+            outputs, _, c = torch.lstm(
+                below, (zero, zero), weights, True, 1, 0.0, rnn.training, False, True
+            )
         ends.append((outputs[rows, lengths - 1], c[0]))
     h, c = (torch.stack(parts) for parts in zip(*ends, strict=True))
     return outputs.masked_fill(padding, 0.0), (h, c)
