@@ -265,7 +265,7 @@ def _by_layer(state: CellState) -> list[CellState]:
     return list(zip(*(part.unbind(0) for part in state), strict=True))
 
 
-def _one_dnn_where_it_can() -> AbstractContextManager[None]:
+def one_dnn_where_it_can() -> AbstractContextManager[None]:
     """Use torch's own LSTM in mixed precision where oneDNN has none for this processor."""
     mixed = torch.is_autocast_enabled("cpu")
     if mixed and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
@@ -298,7 +298,7 @@ def padded_lstm(rnn: nn.LSTM, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, 
         params = cell_params(rnn, layer)
         weights = [torch.cat([params.W_ih, column], dim=1), *params[1:]]
         below = torch.cat([dropout(outputs) if layer else outputs, padding.to(outputs.dtype)], -1)
-        with _one_dnn_where_it_can():
+        with one_dnn_where_it_can():
             outputs, _, c = torch.lstm(
                 below, (zero, zero), weights, True, 1, 0.0, rnn.training, False, True
             )

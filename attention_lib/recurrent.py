@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from attention_lib.cells import Network
 from attention_lib.embedding import Embedding
 from attention_lib.fast import Dropout
-from attention_lib.fast_recurrent import padded_lstm
+from attention_lib.fast_recurrent import one_dnn_where_it_can, padded_lstm
 
 Cell = Literal["lstm", "gru", "rnn"]
 
@@ -35,7 +35,8 @@ def make_rnn(
 def run_rnn(rnn: Network, inputs: Tensor, state: State) -> tuple[Tensor, State]:
     """Run a network over (batch, length, d_in) from a state in the one form of ``State``."""
     if isinstance(rnn, nn.LSTM):
-        outputs, (h, c) = rnn(inputs, (state[0], state[1]))
+        with one_dnn_where_it_can():
+            outputs, (h, c) = rnn(inputs, (state[0], state[1]))
         return outputs, (h, c)
     outputs, h = rnn(inputs, state[0])
     return outputs, (h,)
@@ -117,7 +118,8 @@ def _run_padded(rnn: Network, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, 
     """Run over the real positions only, so that the final state is the one at the true end."""
     if bool((lengths == inputs.shape[1]).all()):
         # Without padding there is nothing to skip, and torch's fused layers take over.
-        outputs, state = rnn(inputs)
+        with one_dnn_where_it_can():
+            outputs, state = rnn(inputs)
         return outputs, state if isinstance(state, tuple) else (state,)
     if isinstance(rnn, nn.LSTM) and inputs.device.type == "cpu":
         return padded_lstm(rnn, inputs, lengths)

@@ -78,10 +78,12 @@ def test_half_precision_stays_near(options, device):
     torch.testing.assert_close(half_weights.float(), weights, rtol=0, atol=0.03)
 
 
+@pytest.mark.parametrize("padded", [True, False])
 @pytest.mark.parametrize("options", ATTENTIONS, ids=name)
-def test_mixed_precision_gives_full_gradients_that_stay_near(options, device):
+def test_mixed_precision_gives_full_gradients_that_stay_near(options, padded, device):
     model = build(options, torch.float32, device, num_layers=2)
-    inputs = SRC.to(device), LENGTHS.to(device), TGT.to(device)
+    lengths = LENGTHS if padded else torch.full_like(LENGTHS, SRC.shape[1])
+    inputs = SRC.to(device), lengths.to(device), TGT.to(device)
     wanted = gradients(model(*inputs), model)
     with torch.autocast(device, torch.bfloat16):
         outputs = model(*inputs)
