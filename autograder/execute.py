@@ -27,6 +27,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory
 from nbformat import NotebookNode
 
 from autograder.outputs import Outputs
+from autograder.sandbox import tracebacks
 from autograder.sandbox.protocol import Allowance
 
 AUTO_SANDBOX = "auto"
@@ -131,6 +132,7 @@ def _kernel_spec(
             "-f",
             "{connection_file}",
             "--HistoryManager.enabled=False",
+            f"--ext={tracebacks.__name__}",
         ],
         display_name="grading",
         language="python",

@@ -7,8 +7,8 @@ from autograder.checks.drive import MIME
 
 _KEPT_TYPES = ("text/plain", "image/png", "image/jpeg", "text/latex")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-# The kernel names a cell after a temporary file that nobody can look into.
-_CELL_FILE = re.compile(r"\(\d+\.py, (line \d+)\)")
+# A kernel names a cell after a file that nobody can look into.
+_CELL_FILE = re.compile(r"\((?:\d+\.py|<ipython-input-[^>]*>), (line \d+)\)")
 
 
 class Outputs:

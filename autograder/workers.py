@@ -68,6 +68,7 @@ def _pool(jobs: Iterator[Job], workers: int, broken: list[Job]) -> Iterator[tupl
     suspicion.
     """
     running: dict[Future[Graded], Job] = {}
+    finished: list[tuple[Graded, bool]] = []
     with (
         TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as scratch,
         ProcessPoolExecutor(workers, clean_processes(GRADER), _keep_scratch_in, (scratch,)) as pool,
@@ -78,8 +79,11 @@ def _pool(jobs: Iterator[Job], workers: int, broken: list[Job]) -> Iterator[tupl
                     running[pool.submit(grade_job, job)] = job
                 except BrokenProcessPool:
                     broken.append(job)
+            # Once the workers are busy again, so that none of them waits until all is stored.
+            yield from finished
             if not running:
                 return
+            finished = []
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job = running.pop(future)
                 problem = future.exception()
@@ -88,9 +92,9 @@ def _pool(jobs: Iterator[Job], workers: int, broken: list[Job]) -> Iterator[tupl
                 if isinstance(problem, BrokenProcessPool):
                     broken.append(job)
                 elif problem is not None:
-                    yield failure(job, problem), False
+                    finished.append((failure(job, problem), False))
                 else:
-                    yield future.result(), True
+                    finished.append((future.result(), True))
 
 
 def grade_job(job: Job) -> Graded:

@@ -7,9 +7,12 @@ from typing import Any
 
 import zmq
 from ipykernel.iostream import OutStream
+from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
+from IPython.core.compilerop import CachingCompiler
 from traitlets.config import Config
 
+from autograder.sandbox import tracebacks
 from autograder.sandbox.protocol import CHANNELS
 
 _SEED = 0
@@ -33,6 +36,18 @@ class LazyStream(OutStream):
         if self._unsent:
             self._unsent = False
             super().flush()
+
+
+class WarmKernel(IPythonKernel):
+    """An IPython kernel that does not tell what the grader knows: half of all messages."""
+
+    def _publish_execute_input(self, *_: Any, **__: Any) -> None:
+        """The grader knows what it has sent."""
+
+    def _publish_status(self, status: str, *rest: Any, **more: Any) -> None:
+        """Say that a request is done with, not that it is begun."""
+        if status != "busy":
+            super()._publish_status(status, *rest, **more)
 
 
 class WarmKernelApp(IPKernelApp):
@@ -85,11 +100,17 @@ def make_kernel(sockets: Mapping[str, int], key: bytes) -> WarmKernelApp:
     app.update_config(
         Config(
             HistoryManager={"enabled": False},
-            IPKernelApp={"outstream_class": f"{__name__}.{LazyStream.__name__}"},
+            IPKernelApp={
+                "extra_extensions": [tracebacks.__name__],
+                "kernel_class": f"{__name__}.{WarmKernel.__name__}",
+                "outstream_class": f"{__name__}.{LazyStream.__name__}",
+            },
             IPythonKernel={"_execute_sleep": 0.0},
         )
     )
     app.initialize()
+    # The kernel's own hashes every cell byte by byte in Python, to name files for a debugger.
+    app.shell.compile = CachingCompiler()
     # A cell with exit() would otherwise take the cells after it along.
     app.shell.unobserve_all("exit_now")
     _seed_at_first_cell(app.shell.events)

@@ -111,6 +111,13 @@ def _fail(job):
     raise KeyError("no such oracle")
 
 
+def test_a_worker_has_its_next_job_before_its_last_result_is_stored(monkeypatch):
+    monkeypatch.setattr(workers, "grade_job", str.upper)
+    jobs = iter("abc")
+    assert next(workers.grade_jobs(jobs, 1)) == ("A", True)
+    assert list(jobs) == ["c"]
+
+
 def test_work_that_was_withdrawn_leaves_no_result(grade, home, submit, student_notebook):
     path = submit("ada", b"1")
     submit("bob", b"2")

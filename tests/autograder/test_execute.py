@@ -40,6 +40,16 @@ def test_an_exception_stops_one_cell_and_is_named_without_colours():
     assert printed(second) == "on\n"
 
 
+def test_an_endless_recursion_is_shown_by_its_ends():
+    recursion, after = run("def f(n):\n    return f(n + 1)\nf(0)", "print('on')")
+    assert recursion.error.startswith("RecursionError: maximum recursion depth exceeded")
+    [shown] = recursion.outputs
+    calls = "\n".join(shown["traceback"]).count("---->")
+    assert 5 <= calls <= 10
+    assert "similar frames" not in "".join(shown["traceback"])
+    assert printed(after) == "on\n"
+
+
 def test_an_endless_loop_is_interrupted_and_the_kernel_goes_on():
     patient = replace(QUICK, grace=20.0)
     first, second = run("x = 1\nwhile True: pass", "print(x)", limits=patient)

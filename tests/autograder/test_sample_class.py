@@ -110,7 +110,10 @@ def test_every_student_has_a_status_and_a_reason(results):
     assert {name: result.status for name, result in results.items()} == wanted
     assert all(result.reason for result in results.values())
     for name, kind in (FAILED | PROBLEMS).items():
-        assert kind in [finding.kind for finding in results[name].findings]
+        result = results[name]
+        assert kind in [finding.kind for finding in result.findings], (
+            result.reason, result.seconds, [(e.status, e.message) for e in result.exercises]
+        )  # fmt: skip
 
 
 def test_every_misconception_is_named(results):

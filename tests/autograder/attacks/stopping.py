@@ -84,15 +84,18 @@ signal.setitimer(signal.ITIMER_REAL, 0.05)
 signal.pause()
 """
 _TRICKS = """
-import os, signal, threading
+import os, signal
 
 def raise_again(number, frame):
-    threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start()
+    if number == signal.SIGALRM:
+        os.kill(os.getpid(), signal.SIGINT)
 
 signal.signal(signal.SIGINT, raise_again)
 signal.signal(signal.SIGALRM, raise_again)
 signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
 print("signals without end")
+while True:
+    signal.pause()
 """
 _CLOCK = """
 import time
@@ -100,7 +103,8 @@ time.time = time.monotonic = time.perf_counter = lambda: 0.0
 import ctypes, os
 now = (ctypes.c_long * 2)(0, 0)
 libc = ctypes.CDLL(None, use_errno=True)
-print(libc.clock_settime(0, now), os.strerror(ctypes.get_errno()))
+# With its clock at rest, the kernel would not send this by itself before the cell ends.
+print(libc.clock_settime(0, now), os.strerror(ctypes.get_errno()), flush=True)
 while True:
     pass
 """
@@ -114,7 +118,7 @@ _TRACE = """
 import sys, time
 
 def slow(frame, event, argument):
-    time.sleep(0.02)
+    time.sleep(0.05)
     return slow
 
 sys.settrace(slow)
@@ -166,11 +170,11 @@ ATTACKS = [
     ),
     Attack(
         "signals without end",
-        "Sends itself an interrupt again and again.",
+        "Sends itself an interrupt again and again, and swallows each, the grader's too.",
         notebook(right, cell(_TRICKS, at="check_alignment_error_rate")),
         100,
-        "It interrupts its own cells; what was answered before counts.",
-        "All 8 exercises correct",
+        "After a moment of grace the kernel is killed; what was answered before counts.",
+        "time limit: The student's own cell",
         Twin(
             "Reads which signals there are.",
             notebook(right, cell("import signal\nprint(signal.SIGINT.name)")),

@@ -395,7 +395,7 @@ ATTACKS = [
         notebook(nothing, answer_all(_RECURSION)),
         0,
         "Python's own limit ends it, and it is named.",
-        "RecursionError",
+        "exception: The locked cell 'map' raised RecursionError",
         Twin(
             "Sets a higher recursion limit and goes 2000 deep.",
             notebook(

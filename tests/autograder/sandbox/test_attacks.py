@@ -447,3 +447,18 @@ def test_what_torch_would_load_late_is_in_every_kernel_from_its_start(sandboxed)
         "print(sorted(set(sys.modules) - before))"
     )
     assert one(sandboxed, use) == ("ok", "[]")
+
+
+def test_an_error_names_the_cell_and_the_line_and_no_file(sandboxed):
+    define = "def half(x):\n    return x / 0"
+    trace = (
+        "import traceback\ntry:\n    half(1)\n"
+        "except ZeroDivisionError as problem:\n"
+        "    last = traceback.extract_tb(problem.__traceback__)[-1]\n"
+        "    print(last.lineno, last.line)"
+    )
+    assert sandboxed("def f(x)\n    return x", define, trace) == [
+        ("error", "SyntaxError: expected ':' (line 1)"),
+        ("ok", ""),
+        ("ok", "2 return x / 0"),
+    ]
