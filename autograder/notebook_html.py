@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from typing import Any
 
 import bleach
 from bleach.css_sanitizer import CSSSanitizer
-from nbconvert.exporters import HTMLExporter
+from nbconvert.exporters import HTMLExporter, TemplateExporter
+from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from traitlets.config import Config
@@ -19,6 +20,8 @@ SOURCE_LIMIT = 50_000
 TEXT_LIMIT = 6_000
 MEDIA_LIMIT = 3_000_000
 OUTPUTS_LIMIT = 40
+# Most of a class's cells are the release's: rendered once for all.
+_REMEMBERED = 256
 _TAGS = bleach.ALLOWED_TAGS | {
     *("br", "del", "div", "hr", "kbd", "p", "pre", "s", "span", "sub", "sup", "u", "var"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "dl", "dt", "dd", "img", "details", "summary"),
@@ -61,7 +64,8 @@ def clean(html: str) -> str:
     """
     # bleach keeps the text inside what it strips; code and style sheets are no reading matter.
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|\Z)", "", html)
-    return re.sub(r"<img(?![^>]*\ssrc=)[^>]*>", "", _cleaner().clean(text))
+    shown = re.sub(r"<img(?![^>]*\ssrc=)[^>]*>", "", _cleaner().clean(text))
+    return re.sub(r"<img(?![^>]*\salt=)", '<img alt="Picture without a description"', shown)
 
 
 def nest_headings(html: str, below: int) -> str:
@@ -100,7 +104,16 @@ def _or_text(render: Callable[[str], str], source: str) -> str:
 
 
 def _markdown(source: str, attachments: dict[str, Any] | None = None) -> str:
-    renderer = _Renderer(escape=False, exclude_anchor_links=True, attachments=attachments or {})
+    return _rendered(source, attachments) if attachments else _plain_markdown(source)
+
+
+@lru_cache(_REMEMBERED)
+def _plain_markdown(source: str) -> str:
+    return _rendered(source, {})
+
+
+def _rendered(source: str, attachments: dict[str, Any]) -> str:
+    renderer = _Renderer(escape=False, exclude_anchor_links=True, attachments=attachments)
     return _or_text(lambda text: clean(MarkdownWithMath(renderer=renderer).render(text)), source)
 
 
@@ -147,9 +160,29 @@ def cap(cell: NotebookNode) -> None:
             cell.outputs.append(NotebookNode(output_type="stream", name="stdout", text=note))
 
 
+class _Exporter(HTMLExporter):
+    """nbconvert's, but for what takes it half of its time.
+
+    It would parse the page once more, to give pictures a text and cells a place among the tab
+    stops, and highlight every cell anew. The template and ``clean`` see to the former.
+    """
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """Render a notebook by the template."""
+        html, resources = TemplateExporter.from_notebook_node(self, nb, resources, **kw)
+        return html, resources
+
+
+@lru_cache(_REMEMBERED)
+def _highlighted(source: str) -> str:
+    return str(Highlight2HTML(pygments_lexer="ipython3")(source, metadata={}))
+
+
 @cache
 def _exporter() -> HTMLExporter:
-    exporter = HTMLExporter(
+    exporter = _Exporter(
         config=Config({"HighlightMagicsPreprocessor": {"enabled": False}}),
         template_name="notebook",
         extra_template_basedirs=[str(TEMPLATES)],
@@ -159,6 +192,7 @@ def _exporter() -> HTMLExporter:
         "markdown", lambda cell: _markdown(cell.source, cell.get("attachments"))
     )
     exporter.register_filter("markdown_text", _markdown)
+    exporter.register_filter("highlighted", _highlighted)
     exporter.register_filter("rich", lambda html: _or_text(clean, html))
     exporter.register_filter("picture_text", _picture_text)
     return exporter
@@ -173,6 +207,6 @@ def notebook_html(notebook: NotebookNode, verdicts: dict[int, str]) -> str:
     for index, cell in enumerate(notebook.cells):
         cap(cell)
         cell.metadata = NotebookNode(verdict=verdicts.get(index, ""))
-    notebook.metadata = NotebookNode(language_info={"name": "python", "pygments_lexer": "ipython3"})
+    notebook.metadata = NotebookNode()
     body, _ = _exporter().from_notebook_node(notebook)
     return nest_headings(body, below=2)

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
-from nbformat.v4 import new_code_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from autograder import feedback
 from autograder.feedback import hide_tests, render_feedback, write_feedback
@@ -115,6 +116,26 @@ def test_markup_and_pictures_that_do_no_harm_are_kept():
     assert clean(html).startswith("<h2>One</h2><table")
     picture = '<img alt="a map" src="data:image/png;base64,iVBORw0KGgo=">'
     assert clean(picture) == picture
+
+
+def test_every_picture_has_a_text_to_be_read_aloud():
+    data = 'src="data:image/png;base64,iVBORw0KGgo="'
+    assert 'alt="Picture without a description"' in clean(f"<p><img {data}></p>")
+    picture = new_output("display_data", {"image/png": "iVBORw0KGgo="})
+    cells = [new_markdown_cell(f"<img {data}>"), new_code_cell("x", outputs=[picture])]
+    shown = BeautifulSoup(notebook_html(new_notebook(cells=cells), {}), "html.parser")
+    assert [bool(image.get("alt")) for image in shown.find_all("img")] == [True, True]
+
+
+def test_a_text_that_many_cells_have_is_rendered_with_each_ones_own_attachments():
+    texts = []
+    for name in ("AAAA", "BBBB", None):
+        cell = new_markdown_cell("![map](attachment:map.png)")
+        if name:
+            cell.attachments = {"map.png": {"image/png": name}}
+        texts.append(notebook_html(new_notebook(cells=[cell]), {}))
+    assert ["AAAA" in texts[0], "BBBB" in texts[1], "base64" in texts[2]] == [True, True, False]
+    assert "BBBB" not in texts[0]
 
 
 def test_a_flood_of_output_is_cut_and_says_so(page):
