@@ -2,14 +2,17 @@
 
 Each variant has a warm server of its own, made with one line taken out of the code that runs in
 the sandbox, or one word out of bubblewrap's command. All take turns, with a notebook of one empty
-cell and with a student's, graded whole; what counts is how much less a variant takes than the
-sandbox with all its protections: the median over the rounds of full minus variant.
+cell and with a student's, graded whole, in an order that chance makes anew each round. What counts
+is how much less a variant takes than the sandbox with all its protections: the median over the
+rounds of full minus variant, and the standard error of that median.
 
     python benchmarks/protections.py --rounds 20
 """
 
 import argparse
+import math
 import os
+import random
 import statistics
 import tempfile
 import time
@@ -117,8 +120,9 @@ def main() -> None:
             if graded.result.score != graded.result.max_score:
                 raise RuntimeError(f"not full marks: {graded.result.reason}")
 
+        chance = random.Random(0)
         for _ in range(args.rounds + 1):
-            for variant in variants:
+            for variant in chance.sample(variants, len(variants)):
                 variant.run("empty", nothing)
                 variant.run("whole", whole)
     report(variants)
@@ -132,13 +136,13 @@ def report(variants: list[Variant]) -> None:
     full = variants[0]
     for what, title in (("empty", "an empty notebook"), ("whole", "a student's")):
         median = 1000 * statistics.median(full.seconds[what][1:])
-        print(
-            f"\n{title}: {median:.0f} ms with all protections\n\n| without | ms less |\n|---|---|"
-        )
+        print(f"\n{title}: {median:.0f} ms with all protections\n")
+        print("| without | ms less | ± |\n|---|---|---|")
         for variant in variants[1:]:
             pairs = zip(full.seconds[what][1:], variant.seconds[what][1:], strict=True)
-            less = 1000 * statistics.median(a - b for a, b in pairs)
-            print(f"| {variant.name} | {less:.1f} |")
+            less = [1000 * (a - b) for a, b in pairs]
+            error = 1.253 * statistics.stdev(less) / math.sqrt(len(less))  # as of normal values
+            print(f"| {variant.name} | {statistics.median(less):.1f} | {error:.1f} |")
 
 
 if __name__ == "__main__":
