@@ -9,12 +9,13 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
-from nbgrader.api import Grade, MissingEntry, SubmittedNotebook
+from nbgrader.api import Assignment, Grade, SubmittedAssignment, SubmittedNotebook
 from nbgrader.utils import is_grade, is_locked, is_solution, parse_utc
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
@@ -89,13 +90,28 @@ class GradebookWriter:
         folder = self._course.autograded(student, self._assignment)
         if not all((folder / f"{name}.ipynb").is_file() for name in self._notebooks):
             return False
+        return student in self._booked
+
+    @cached_property
+    def _booked(self) -> set[str]:
+        """The students whose rows are all there.
+
+        Asked for once for a class: nbgrader's tables have no index by which one student's rows
+        would be found without looking at everybody's.
+        """
         with self._database.transaction(writing=False) as gradebook:
-            try:
-                row = gradebook.find_submission(self._assignment, student)
-            except MissingEntry:
-                return False
-            grades = [grade for notebook in row.notebooks for grade in notebook.grades]
-            return not any(_is_empty(grade) for grade in grades)
+            submitted = (
+                gradebook.db.query(SubmittedAssignment.student_id)
+                .join(SubmittedAssignment.assignment)
+                .filter(Assignment.name == self._assignment)
+            )
+            unmarked = (
+                submitted.join(SubmittedAssignment.notebooks)
+                .join(SubmittedNotebook.grades)
+                .filter(Grade.auto_score.is_(None), Grade.manual_score.is_(None))
+                .filter(Grade.needs_manual_grade.is_not(True))
+            )
+            return {student for (student,) in submitted.except_(unmarked)}
 
     def record(self, student: str, notebooks: Mapping[str, str], timestamp: str | None) -> None:
         """Store graded notebooks and the marks that their outputs carry.
@@ -116,6 +132,7 @@ class GradebookWriter:
             for row in booked.notebooks:
                 self._save(row, graded[row.name])
                 AssignPenalties(config=self._config, log=_LOG).assign(gradebook, row)
+        self._booked.add(student)
         self._write_files(student, notebooks, timestamp)
 
     def _save(self, row: SubmittedNotebook, graded: NotebookNode) -> None:
@@ -182,11 +199,6 @@ def _unknown(course: Course, assignment: str) -> AssignmentError:
         f"{course.root / 'gradebook.db'} knows no assignment {assignment!r}: run "
         f"`autograder release {assignment} --course {course.root}` first."
     )
-
-
-def _is_empty(grade: Grade) -> bool:
-    marked = grade.auto_score is not None or grade.manual_score is not None
-    return not (marked or grade.needs_manual_grade)
 
 
 def _settled_by_hand(grade: Grade) -> bool:
