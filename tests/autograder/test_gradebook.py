@@ -75,6 +75,17 @@ def test_a_missing_notebook_or_row_counts_as_not_recorded(home, graded):
         assert not gradebook.has("ada")
 
 
+def test_a_grade_without_marks_that_nobody_waits_for_counts_as_not_recorded(home, graded):
+    with open_gradebook(home, "luong") as gradebook:
+        for student in ("ada", "bob"):
+            gradebook.record(student, {"luong": graded(3.5)}, None)
+    with Gradebook(home.database) as database:
+        database.find_grade("check_general_score", "luong", "luong", "ada").auto_score = None
+        database.db.commit()
+    with open_gradebook(home, "luong") as gradebook:
+        assert [gradebook.has("ada"), gradebook.has("bob")] == [False, True]
+
+
 def test_manual_marks_and_comments_survive_grading_again(home, graded):
     with open_gradebook(home, "luong") as gradebook:
         gradebook.record("ada", {"luong": graded(3.5)}, None)
