@@ -13,12 +13,12 @@ import argparse
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from provenance import ROOT, provenance, write_record
@@ -32,7 +32,6 @@ from attention_lib.data.multi30k import multi30k, multi30k_file
 from attention_lib.data.pairs import TextPair
 from attention_lib.data.subwords import Subwords
 from attention_lib.evaluation import Translator
-from attention_lib.schedules import noam, warmup_cosine
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
 from attention_lib.training import History, fit, mean_loss, translation_loss
 from attention_lib.transformer import Transformer, TransformerConfig
@@ -43,7 +42,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "Bahdanau": {"attention": "bahdanau", "score": "concat"},
     "Luong general": {"score": "general", "input_feeding": False},
     "Luong general, input feeding": {"score": "general", "input_feeding": True},
-    "Transformer-tiny": {},
+    # With the norm behind each sub-layer it learns many times more slowly (see norm_order.py).
+    "Transformer-tiny": {"norm": "pre"},
 }
 BUCKETS = ((1, 8), (9, 11), (12, 14), (15, 18), (19, 40))
 PENALTIES = (0.0, 0.6, 1.0)
@@ -66,7 +66,6 @@ class Recipe:
     lowercase: bool = False
     label_smoothing: float = 0.1
     peak: float = 5e-3
-    schedule: Literal["noam", "cosine"] = "noam"
     every: int = 500
     beam_size: int = 5
     training_pairs: int | None = None
@@ -74,10 +73,8 @@ class Recipe:
 
 
 def recipe_of(model: str, recipe: Recipe) -> Recipe:
-    """Give a recurrent model its own learning rates."""
-    if model == "Transformer-tiny":
-        return recipe
-    return replace(recipe, peak=2e-3, schedule="cosine")
+    """Give a recurrent model its own highest learning rate."""
+    return recipe if model == "Transformer-tiny" else replace(recipe, peak=2e-3)
 
 
 @cache
@@ -99,7 +96,7 @@ def corpus(recipe: Recipe) -> tuple[dict[str, list[TextPair]], Subwords]:
 def build(name: str, vocab_size: int) -> nn.Module:
     """Build a model with one vocabulary for both languages."""
     if name == "Transformer-tiny":
-        return Transformer(TransformerConfig.tiny(vocab_size))
+        return Transformer(replace(TransformerConfig.tiny(vocab_size), **MODELS[name]))
     return Seq2Seq(Seq2SeqConfig(vocab_size, vocab_size, **RECURRENT | MODELS[name]))
 
 
@@ -135,14 +132,14 @@ def train(name: str, recipe: Recipe, seed: int, files: Path) -> tuple[Translator
         model, multi_avg_fn=get_ema_multi_avg_fn(max(0.0, 1 - 20 / recipe.steps))
     )
     curve = Curve(files.with_suffix(".curve"), recipe, averaged)
-    rate, schedule = learning_rate(recipe)
     history = fit(
         model,
         token_batches(parts["train"], subwords, subwords, max_tokens=recipe.max_tokens, seed=seed),
         partial(translation_loss, label_smoothing=recipe.label_smoothing),
         steps=recipe.steps,
-        optimizer=torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.98), fused=True),
-        schedule=schedule,
+        optimizer=torch.optim.Adam(
+            model.parameters(), lr=recipe.peak, betas=(0.9, 0.98), fused=True
+        ),
         accumulate=recipe.accumulate,
         averaged=averaged,
         validate=curve,
@@ -151,15 +148,6 @@ def train(name: str, recipe: Recipe, seed: int, files: Path) -> tuple[Translator
         progress=True,
     )
     return Translator(model, subwords, subwords), history, curve
-
-
-def learning_rate(recipe: Recipe) -> tuple[float, Callable[[int], float]]:
-    """The optimiser's own rate and the schedule of factors, so that they peak as wanted."""
-    if recipe.schedule == "cosine":
-        return recipe.peak, warmup_cosine(recipe.steps)
-    warmup = max(1, recipe.steps // 4)
-    factors = noam(128, warmup)
-    return recipe.peak / factors(warmup - 1), factors
 
 
 def measure(translator: Translator, recipe: Recipe) -> dict[str, Any]:

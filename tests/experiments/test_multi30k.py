@@ -70,13 +70,6 @@ def test_a_run_that_is_broken_off_goes_on_to_the_same_figures(monkeypatch, tmp_p
     assert json.loads(kept.read_text()) == again
 
 
-@pytest.mark.parametrize("schedule", ["noam", "cosine"])
-def test_the_learning_rate_peaks_where_the_recipe_says(schedule):
-    recipe = replace(RECIPE, steps=100, schedule=schedule, peak=0.007)
-    rate, factors = multi30k.learning_rate(recipe)
-    assert max(rate * factors(done) for done in range(100)) == pytest.approx(0.007)
-
-
 def test_the_training_curve_keeps_the_mean_of_all_steps():
     history = multi30k.History([4.0, 2.0, 1.0, 1.0], [1] * 4, [0.5, 1.0, 1.5, 2.0])
     assert multi30k.thinned(history, points=2) == {
