@@ -42,7 +42,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "Bahdanau": {"attention": "bahdanau", "score": "concat"},
     "Luong general": {"score": "general", "input_feeding": False},
     "Luong general, input feeding": {"score": "general", "input_feeding": True},
-    # With the norm behind each sub-layer it learns many times more slowly (see norm_order.py).
+    # With the norm before each sub-layer a high rate does less harm: norm_order.py, in small.
     "Transformer-tiny": {"norm": "pre"},
 }
 BUCKETS = ((1, 8), (9, 11), (12, 14), (15, 18), (19, 40))
@@ -161,6 +161,7 @@ def measure(translator: Translator, recipe: Recipe) -> dict[str, Any]:
     best = max(PENALTIES, key=lambda penalty: tuned[penalty]["bleu_raw"])
     translations = translate(parts["test"], length_penalty=best)
     return {
+        "config": asdict(translator.model.config),
         "parameters": sum(p.numel() for p in translator.model.parameters()),
         "length_penalty": best,
         "val": tuned[best],

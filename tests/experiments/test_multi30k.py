@@ -44,6 +44,7 @@ def test_every_model_is_trained_and_measured(name):
     assert set(figures["test"]) == set(multi30k.SIGNATURES)
     assert sum(row["sentences"] for row in figures["by_length"]) == 11
     assert figures["length_penalty"] in multi30k.PENALTIES
+    assert multi30k.MODELS[name].items() <= figures["config"].items()
 
 
 def test_a_run_that_is_broken_off_goes_on_to_the_same_figures(monkeypatch, tmp_path):
@@ -68,6 +69,22 @@ def test_a_run_that_is_broken_off_goes_on_to_the_same_figures(monkeypatch, tmp_p
     assert multi30k.run("Transformer-tiny", RECIPE, 0, 1) == again
     assert len(calls) == 2
     assert json.loads(kept.read_text()) == again
+
+
+@pytest.mark.parametrize("name", ["Bahdanau", "Transformer-tiny"])
+def test_the_learning_rate_peaks_where_the_recipe_says(name, monkeypatch):
+    original, rates = multi30k.fit, []
+
+    def watched(*args, optimizer, **settings):
+        optimizer.register_step_pre_hook(
+            lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"])
+        )
+        return original(*args, optimizer=optimizer, **settings)
+
+    monkeypatch.setattr(multi30k, "fit", watched)
+    multi30k.run(name, RECIPE, 0, 1)
+    assert len(rates) == RECIPE.steps
+    assert max(rates) == pytest.approx(multi30k.recipe_of(name, RECIPE).peak)
 
 
 def test_the_training_curve_keeps_the_mean_of_all_steps():
