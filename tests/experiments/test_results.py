@@ -1,10 +1,11 @@
 """The recorded results are whole, and come from the scripts in experiments/."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 
 import luong_variants
+import multi30k
 import pytest
 
 from attention_lib.metrics import bleu
@@ -60,3 +61,15 @@ def test_a_run_gives_the_same_figures_again(monkeypatch, tmp_path):
     kept.unlink()
     assert luong_variants.run(small, "local-p general", 0) == first
     assert luong_variants.run(small, "local-p general", 1) != first
+
+
+def test_the_tiny_transformer_was_trained_and_measured_by_the_recipe_of_the_script():
+    record = read_results("multi30k_lowercase")
+    (run,) = record["runs"]
+    recipe = multi30k.Recipe(every=400, lowercase=True)
+    assert record["recipes"] == {run["model"]: asdict(multi30k.recipe_of(run["model"], recipe))}
+    assert run["config"] == asdict(multi30k.build(run["model"], recipe.subwords).config)
+    assert record["signatures"] == multi30k.SIGNATURES
+    assert run["length_penalty"] in multi30k.PENALTIES
+    assert [point["step"] for point in run["validation"]] == list(range(400, recipe.steps + 1, 400))
+    assert sum(row["sentences"] for row in run["by_length"]) == 1000
