@@ -178,7 +178,7 @@ def _decode(
     for _ in range(max_length):
         logits, state, weights = model.step(words, state)
         words = choose(logits)
-        gained = logits.gather(1, words[:, None])[:, 0] - logits.logsumexp(-1)
+        gained = logits.log_softmax(-1).gather(1, words[:, None])[:, 0]
         log_prob = torch.where(done, log_prob, log_prob + gained)
         words = torch.where(done, eos, words)
         done = done | (words == eos)
