@@ -45,7 +45,9 @@ MODELS: dict[str, dict[str, Any]] = {
     "Luong general": {"score": "general", "input_feeding": False},
     "Luong general, input feeding": {"score": "general", "input_feeding": True},
     # With the norm before each sub-layer a high rate does less harm: norm_order.py, in small.
-    "Transformer-tiny": {"norm": "pre"},
+    # Rotary positions cost no parameter; with sinusoids the same run had BLEU 41.54 on val, not
+    # 41.94 (and 40.14 on test, not 40.87).
+    "Transformer-tiny": {"norm": "pre", "positions": "rotary"},
 }
 BUCKETS = ((1, 8), (9, 11), (12, 14), (15, 18), (19, 40))
 PENALTIES = (0.0, 0.6, 1.0)
