@@ -81,7 +81,7 @@ def _download(file: DataFile, where: str, by_hand: str) -> Path:
         raise ConnectionError(
             f"no {file.path}: {where}, and {file.url} cannot be reached "
             f"({type(error).__name__}). Go online and try again; or: {by_hand}"
-        ) from error
+        ) from None  # the network libraries' own hundred lines would bury this one
     except ValueError as error:
         raise ValueError(
             f"{file.url} gave another file than the one wanted, with SHA-256 {file.sha256}: it "

@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import threading
+import traceback
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 
@@ -86,8 +87,10 @@ def test_no_network_is_one_sentence_that_says_what_to_do(server, address):
         "Go online and try again; or: Copy words.gz from the shelf into corpus/, and set "
         "ATTENTION_DATA to the folder that holds corpus/"
     )
-    with pytest.raises(ConnectionError, match=message):
+    with pytest.raises(ConnectionError, match=message) as refusal:
         fetch(data_file(url))
+    shown = "".join(traceback.format_exception(refusal.value))
+    assert "urllib3" not in shown
 
 
 def test_a_damaged_file_of_ones_own_is_refused_by_its_checksum(tmp_path):
