@@ -29,11 +29,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from attention_lib import metrics
-from attention_lib.data.batching import ordered_batches, token_batches
+from attention_lib.data.batching import Batch, drop_words, ordered_batches, token_batches
 from attention_lib.data.multi30k import multi30k, multi30k_file
 from attention_lib.data.pairs import TextPair
 from attention_lib.data.subwords import Subwords
 from attention_lib.evaluation import Translator
+from attention_lib.losses import Loss
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
 from attention_lib.training import History, fit, mean_loss, translation_loss
 from attention_lib.transformer import Transformer, TransformerConfig
@@ -68,6 +69,7 @@ class Recipe:
     accumulate: int = 1
     subwords: int = 10_000
     lowercase: bool = False
+    word_dropout: float = 0.0
     label_smoothing: float = 0.1
     peak: float = 5e-3
     every: int = 500
@@ -126,6 +128,12 @@ class Curve:
         return -bleu
 
 
+def training_loss(model: nn.Module, batch: Batch, recipe: Recipe) -> Loss:
+    """The smoothed cross-entropy of a batch in which some words are hidden from the model."""
+    batch = drop_words(batch, recipe.word_dropout, Subwords.unk)
+    return translation_loss(model, batch, label_smoothing=recipe.label_smoothing)
+
+
 def train(name: str, recipe: Recipe, seed: int, files: Path) -> tuple[Translator, History, Curve]:
     """Train one model from one seed, which also decides the order of the batches."""
     parts, subwords = corpus(recipe)
@@ -139,7 +147,7 @@ def train(name: str, recipe: Recipe, seed: int, files: Path) -> tuple[Translator
     history = fit(
         model,
         token_batches(parts["train"], subwords, subwords, max_tokens=recipe.max_tokens, seed=seed),
-        partial(translation_loss, label_smoothing=recipe.label_smoothing),
+        partial(training_loss, recipe=recipe),
         steps=recipe.steps,
         optimizer=torch.optim.Adam(
             model.parameters(), lr=recipe.peak, betas=(0.9, 0.98), fused=True
@@ -257,6 +265,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--training-pairs", type=int, help="the first so many only")
     parser.add_argument("--test-pairs", type=int, help="validate and test on the first so many")
     parser.add_argument("--lowercase", action="store_true", help="train and test in lower case")
+    parser.add_argument("--word-dropout", type=float, default=0.0, help="share of words hidden")
     parser.add_argument("--workers", type=int, default=1, help="models at a time")
     parser.add_argument("--name", default="multi30k", help="of the record")
     return parser.parse_args()
@@ -271,6 +280,7 @@ def main() -> None:
         max_tokens=chosen.max_tokens,
         accumulate=chosen.accumulate,
         lowercase=chosen.lowercase,
+        word_dropout=chosen.word_dropout,
         training_pairs=chosen.training_pairs,
         test_pairs=chosen.test_pairs,
     )

@@ -104,6 +104,41 @@ def shift_right(targets: Tensor, bos: int, pad: int) -> Tensor:
     return shifted.masked_fill(targets == pad, pad)
 
 
+def drop_words(batch: Batch, p: float, unk: int) -> Batch:
+    """Hide words at random from what a model reads, so that it learns to use the others.
+
+    A model that has seen the same few sentences often enough knows them by heart; with holes in
+    them they are new each time. What it shall write keeps every word.
+
+    Args:
+        batch: stays as it is.
+        p: probability of hiding a word, in [0, 1], in the source and in ``tgt_in`` alike.
+        unk: id that stands for a hidden word; ids up to it are marks and are never hidden.
+
+    Returns:
+        a batch with another ``src`` and ``tgt_in``.
+
+    Raises:
+        ValueError: if ``p`` is no probability.
+
+    Bowman et al. (2016) hide words from a decoder; here they are hidden from the encoder, too.
+
+    >>> batch = Batch(torch.tensor([[7, 8]]), torch.tensor([2]), torch.tensor([[1, 9]]),
+    ...               torch.tensor([[9, 2]]), pad=0)
+    >>> hidden = drop_words(batch, 1.0, unk=3)
+    >>> hidden.src.tolist(), hidden.tgt_in.tolist(), hidden.tgt_out.tolist()
+    ([[3, 3]], [[1, 3]], [[9, 2]])
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"p is {p}; wanted the probability of hiding a word, from 0 to 1")
+
+    def hide(ids: Tensor) -> Tensor:
+        chosen = torch.rand(ids.shape, device=ids.device) < p
+        return ids.masked_fill(chosen & (ids > unk), unk)
+
+    return replace(batch, src=hide(batch.src), tgt_in=hide(batch.tgt_in))
+
+
 def make_batch(pairs: Sequence[SentencePair], src: Encoder, tgt: Encoder) -> Batch:
     """Encode sentence pairs into one batch.
 

@@ -17,7 +17,9 @@ CAPTIONS = [
         [("garden", "Garten"), ("forest", "Wald")],
     )
 ]
-RECIPE = multi30k.Recipe(steps=4, every=2, max_tokens=40, subwords=300, beam_size=2)
+RECIPE = multi30k.Recipe(
+    steps=4, every=2, max_tokens=40, subwords=300, beam_size=2, word_dropout=0.3
+)
 
 
 @pytest.fixture(autouse=True)
@@ -100,3 +102,18 @@ def test_lower_case_is_for_every_pair():
     parts, _ = multi30k.corpus(replace(RECIPE, lowercase=True))
     for pair in [*parts["train"], *parts["val"], *parts["test"]]:
         assert pair.src + pair.tgt == (pair.src + pair.tgt).lower()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_words_are_hidden_in_training_alone(share, monkeypatch):
+    original, shares = multi30k.Transformer.loss, {True: [], False: []}
+
+    def watched(model, batch, label_smoothing):
+        words = batch.src[batch.src >= multi30k.Subwords.unk]
+        shares[model.training].append((words == multi30k.Subwords.unk).float().mean().item())
+        return original(model, batch, label_smoothing)
+
+    monkeypatch.setattr(multi30k.Transformer, "loss", watched)
+    multi30k.run("Transformer-tiny", replace(RECIPE, word_dropout=share), 0, 1)
+    assert set(shares[True]) == {share}
+    assert set(shares[False]) == {0.0}

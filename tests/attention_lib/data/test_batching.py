@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from attention_lib.data.batching import (
     batches,
+    drop_words,
     group_by_tokens,
     make_batch,
     ordered_batches,
@@ -27,6 +28,28 @@ def test_a_batch_shifts_targets_by_one_and_pads_the_rest():
     assert batch.src_lengths.tolist() == [1, 2]
     assert batch.tgt_in.tolist() == [[TGT.bos, y, y, one, 0], [TGT.bos, y, y, y, two]]
     assert batch.tgt_out.tolist() == [[y, y, one, TGT.eos, 0], [y, y, y, two, TGT.eos]]
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.7, 1.0])
+def test_as_many_words_are_hidden_as_was_asked_and_no_mark(p):
+    batch = make_batch(PAIRS, SRC, TGT)
+    before = [ids.clone() for ids in (batch.src, batch.tgt_in, batch.tgt_out)]
+    torch.manual_seed(0)
+    hidden = drop_words(batch, p, unk=SRC.unk)
+    for old, new in ((batch.src, hidden.src), (batch.tgt_in, hidden.tgt_in)):
+        marks = old < SRC.unk
+        assert torch.equal(new[marks], old[marks])
+        gone = new[~marks] == SRC.unk
+        assert gone.float().mean() == pytest.approx(p, abs=0.05)
+        assert torch.equal(new[~marks][~gone], old[~marks][~gone])
+    assert torch.equal(hidden.tgt_out, batch.tgt_out)
+    assert all(map(torch.equal, (batch.src, batch.tgt_in, batch.tgt_out), before))
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
+def test_hiding_words_wants_a_probability(p):
+    with pytest.raises(ValueError, match=r"p is .*; wanted the probability of hiding a word"):
+        drop_words(make_batch(PAIRS[:2], SRC, TGT), p, unk=SRC.unk)
 
 
 def seen(batch):
