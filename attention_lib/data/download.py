@@ -43,6 +43,7 @@ def fetch(file: DataFile, folder: Path | str | None = None) -> Path:
     Raises:
         FileNotFoundError: if it is not in the folder and nobody serves it.
         ConnectionError: if it cannot be downloaded.
+        OSError: if the download cannot be kept.
         ValueError: if it has other bytes than it should.
     """
     folder = folder or os.environ.get("ATTENTION_DATA")
@@ -77,7 +78,13 @@ def _download(file: DataFile, where: str, by_hand: str) -> Path:
         found = pooch.retrieve(
             file.url, file.sha256, cached.name, path=cached.parent, progressbar=True
         )
-    except OSError as error:  # of which those of requests are a kind
+    except OSError as error:
+        # The file system's errors have a number, or are pooch's; those of requests are neither.
+        if error.errno is not None or isinstance(error, PermissionError):
+            raise OSError(
+                f"no {file.path}: {where}, and a download cannot be kept in {cached.parent} "
+                f"({type(error).__name__}). Make room for a file there and try again; or: {by_hand}"
+            ) from None
         raise ConnectionError(
             f"no {file.path}: {where}, and {file.url} cannot be reached "
             f"({type(error).__name__}). Go online and try again; or: {by_hand}"

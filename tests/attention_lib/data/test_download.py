@@ -1,5 +1,7 @@
+import errno
 import gzip
 import hashlib
+import tempfile
 import threading
 import traceback
 from functools import partial
@@ -91,6 +93,24 @@ def test_no_network_is_one_sentence_that_says_what_to_do(server, address):
         fetch(data_file(url))
     shown = "".join(traceback.format_exception(refusal.value))
     assert "urllib3" not in shown
+
+
+@pytest.mark.parametrize("cache", ["a file", "read-only"])
+def test_a_cache_that_takes_no_files_is_not_blamed_on_the_network(
+    cache, server, tmp_path, monkeypatch
+):
+    if cache == "a file":
+        (tmp_path / "cache").write_text("where the folder should be")
+    else:
+        # Whoever runs the tests may be allowed to write everywhere.
+        def refuse(*args, **settings):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    place = tmp_path / "cache" / "attention_lib" / "corpus"
+    message = f"no corpus/words.gz: .* a download cannot be kept in {place} .*; or: Copy"
+    with pytest.raises(OSError, match=message):
+        fetch(data_file(f"{server}/corpus/words.gz"))
 
 
 def test_a_damaged_file_of_ones_own_is_refused_by_its_checksum(tmp_path):
