@@ -25,20 +25,23 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) ->
         weights with the shape and dtype of ``scores``.
 
     Raises:
-        TypeError: if ``mask`` is not boolean.
+        TypeError: if ``scores`` are not floating, or ``mask`` is not boolean.
         ValueError: if ``mask`` does not broadcast to ``scores``.
 
     >>> masked_softmax(torch.zeros(1, 4), torch.tensor([[True, True, False, False]]))
     tensor([[0.5000, 0.5000, 0.0000, 0.0000]])
     """
+    if not scores.is_floating_point():
+        raise TypeError(f"scores have dtype {scores.dtype}; wanted floating ones")
     wide = scores.to(torch.promote_types(scores.dtype, torch.float32))
     if mask is None:
         return wide.softmax(dim).to(scores.dtype)
     _check_mask(mask, scores.shape)
-    blocked = ~mask.expand(scores.shape)
+    wide = wide.masked_fill(~mask, -torch.inf)
+    blocked = wide == -torch.inf
     empty = blocked.all(dim, keepdim=True)
     # A row of −∞ alone would divide 0 by 0; any finite row does, since its weights are zeroed.
-    wide = wide.masked_fill(blocked, -torch.inf).masked_fill(empty, 0.0)
+    wide = wide.masked_fill(empty, 0.0)
     return wide.softmax(dim).masked_fill(blocked, 0.0).to(scores.dtype)
 
 
@@ -56,8 +59,16 @@ def _check_mask(mask: Tensor, shape: torch.Size) -> None:
     if not fits:
         raise ValueError(
             f"mask of shape {tuple(mask.shape)} does not broadcast to scores of shape "
-            f"{tuple(shape)}; insert axes of size 1, e.g. mask[:, None, :]"
+            f"{tuple(shape)}{_advice(mask.dim(), len(shape))}"
         )
+
+
+def _advice(given: int, wanted: int) -> str:
+    """How to give a mask with a batch axis the axes that scores have besides."""
+    if not 2 <= given < wanted:
+        return ""
+    places = [":"] + ["None"] * (wanted - given) + [":"] * (given == 2)
+    return f"; insert axes of size 1: mask[{', '.join(places)}]"
 
 
 def attend(scores: Tensor, value: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -105,6 +116,7 @@ def scaled_dot_product_attention(
         value: (..., L_k, d_v).
         mask: bool, broadcastable to (..., L_q, L_k), True = may be attended to.
         bias: added to the scaled scores, e.g. by a relative position; broadcastable to them.
+            Where it is −∞ it forbids, as ``mask`` does.
 
     Returns:
         context (..., L_q, d_v) and weights (..., L_q, L_k).
@@ -123,7 +135,11 @@ def scaled_dot_product_attention(
     """
     _check_sizes(query, key, value)
     scores = scaled_dot_score(query, key)
-    return attend(scores if bias is None else scores + bias, value, mask)
+    if bias is not None:
+        scores = scores + bias.to(scores.dtype)
+        if mask is None:
+            mask = torch.ones((), dtype=torch.bool, device=scores.device)
+    return attend(scores, value, mask)
 
 
 def fused_attention(
@@ -161,17 +177,13 @@ def fused_attention(
     True
     """
     _check_sizes(query, key, value)
-    if causal and query.shape[-2] != key.shape[-2]:
-        raise ValueError(
-            f"causal wants as many queries as keys; got {query.shape[-2]} and {key.shape[-2]}"
-        )
     shape = torch.Size((*query.shape[:-1], key.shape[-2]))
     if mask is not None:
         _check_mask(mask, shape)
-    if causal and (mask is not None or bias is not None):
-        lower = causal_mask(query.shape[-2], device=query.device)
-        mask = lower if mask is None else mask & lower
-        causal = False
+    if causal:
+        _check_square(query, key)
+        if mask is not None or bias is not None:
+            mask, causal = with_causality(mask, query, key), False
     if bias is None:
         return F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
     bias = bias.to(query.dtype).expand(shape)
@@ -181,6 +193,37 @@ def fused_attention(
     empty = ~mask.any(-1, keepdim=True)
     bias = bias.masked_fill(~(mask | empty), -torch.inf)
     return F.scaled_dot_product_attention(query, key, value, bias).masked_fill(empty, 0.0)
+
+
+def with_causality(mask: Tensor | None, query: Tensor, key: Tensor) -> Tensor:
+    """Let query i attend to keys 0 … i only, of those that ``mask`` allows.
+
+    Args:
+        mask: bool, broadcastable to (..., L_q, L_k), or None.
+        query: (..., L_q, d_k).
+        key: (..., L_k, d_k).
+
+    Returns:
+        bool, broadcastable to (..., L_q, L_k).
+
+    Raises:
+        TypeError: if ``mask`` is not boolean.
+        ValueError: if ``mask`` does not broadcast, or L_q ≠ L_k.
+    """
+    _check_square(query, key)
+    lower = causal_mask(key.shape[-2], device=query.device)
+    if mask is None:
+        return lower
+    _check_mask(mask, torch.Size((*query.shape[:-1], key.shape[-2])))
+    return mask & lower
+
+
+def _check_square(query: Tensor, key: Tensor) -> None:
+    """Refuse to order queries and keys of different lengths."""
+    if query.shape[-2] != key.shape[-2]:
+        raise ValueError(
+            f"causal wants as many queries as keys; got {query.shape[-2]} and {key.shape[-2]}"
+        )
 
 
 def _check_sizes(query: Tensor, key: Tensor, value: Tensor) -> None:

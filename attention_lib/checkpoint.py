@@ -77,8 +77,12 @@ class Run:
         return self.model if self.averaged is None else self.averaged.module
 
     def judge(self, figure: float) -> None:
-        """Note a validation's figure, and keep the weights if no earlier one was lower."""
-        lowest = min((figure for _, figure in self.history.validations), default=math.inf)
+        """Note a validation's figure, and keep the weights if none before it was as low.
+
+        NaN is no new lowest, and does not keep a later figure from being one.
+        """
+        earlier = [figure for _, figure in self.history.validations if not math.isnan(figure)]
+        lowest = min(earlier, default=math.inf)
         self.history.validations.append((self.step, figure))
         self.waited += 1
         if figure < lowest:
@@ -105,15 +109,22 @@ class Run:
     def resume(self, path: Path, batches: Iterator[Any]) -> None:
         """Go on from a file, and pass over the batches that were taken before it was written.
 
+        What the optimizer has gathered comes from the file; its settings, and the schedule, are
+        the caller's: whoever lowers the learning rate after a divergence gets the lower one.
+
         Raises:
             ValueError: if the file is damaged, or of another model, or if ``batches`` are fewer
                 than were taken.
         """
         state = _read(path)
         _check_same(self, state, path)
+        state["optimizer"]["param_groups"] = self.optimizer.state_dict()["param_groups"]
+        state["schedule"]["base_lrs"] = self.schedule.base_lrs
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.history = History(**state["history"])
+        self.schedule.last_epoch = self.step - 1
+        self.schedule.step()
         self.best, self.waited = state["best"], state["waited"]
         for self.taken in range(1, state["taken"] + 1):
             if next(batches, None) is None:
@@ -146,6 +157,9 @@ def _check_same(run: Run, state: dict[str, Any], path: Path) -> None:
     here: dict[str, Any] = {name: tuple(p.shape) for name, p in run.model.state_dict().items()}
     there |= {"optimizer": state["optimizer class"], "averaged": "averaged" in state}
     here |= {"optimizer": type(run.optimizer).__name__, "averaged": run.averaged is not None}
+    groups = "the number of parameters in each group of the optimizer"
+    there[groups] = _group_sizes(state["optimizer"])
+    here[groups] = _group_sizes(run.optimizer.state_dict())
     for name in here | there:
         if here.get(name) != there.get(name):
             raise ValueError(
@@ -153,6 +167,10 @@ def _check_same(run: Run, state: dict[str, Any], path: Path) -> None:
                 f"there and {here.get(name, 'missing')} here. Build the model that it was written "
                 "for, or name another file"
             )
+
+
+def _group_sizes(optimizer: dict[str, Any]) -> list[int]:
+    return [len(group["params"]) for group in optimizer["param_groups"]]
 
 
 def _random_states() -> dict[str, Any]:

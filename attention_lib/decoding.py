@@ -1,5 +1,6 @@
 """Decoding: from a model that predicts the next word to a whole sentence."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -81,7 +82,7 @@ def sample(
 
     Args:
         model, src, src_lengths, bos, eos, max_length: see :func:`greedy_decode`.
-        temperature: divides the logits: below 1 the likely words become likelier.
+        temperature: divides the logits, above 0: below 1 the likely words become likelier.
         top_k: draw among the k most probable words only; see :func:`keep_top_k`.
         top_p: draw among the fewest words that share this probability; see :func:`keep_top_p`.
             It acts after ``temperature`` and ``top_k``.
@@ -93,13 +94,14 @@ def sample(
     Raises:
         ValueError: if ``temperature``, ``top_k`` or ``top_p`` is out of range.
     """
-    if temperature <= 0:
+    if not 0 < temperature < math.inf:
         raise ValueError(
-            f"temperature is {temperature}; wanted above 0 (greedy_decode is its limit at 0)"
+            f"temperature is {temperature}; wanted a number above 0 (at 0: greedy_decode)"
         )
 
     def draw(logits: Tensor) -> Tensor:
-        logits = logits / temperature
+        # With 0 as the largest no temperature makes one overflow.
+        logits = (logits - logits.amax(-1, keepdim=True)) / temperature
         logits = logits if top_k is None else keep_top_k(logits, top_k)
         logits = logits if top_p is None else keep_top_p(logits, top_p)
         return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
@@ -152,7 +154,7 @@ def keep_top_p(logits: Tensor, p: float) -> Tensor:
     if not 0 < p <= 1:
         raise ValueError(f"top_p is {p}; wanted a probability above 0, up to 1")
     ordered, order = logits.sort(-1, descending=True)
-    probs = ordered.softmax(-1)
+    probs = _wide(ordered).softmax(-1)
     # A word goes if those before it have p already.
     gone = probs.cumsum(-1) - probs >= p
     gone[..., 0] = False
@@ -177,6 +179,7 @@ def _decode(
     written, rows = [], []
     for _ in range(max_length):
         logits, state, weights = model.step(words, state)
+        logits = _wide(logits)
         words = choose(logits)
         gained = logits.log_softmax(-1).gather(1, words[:, None])[:, 0]
         log_prob = torch.where(done, log_prob, log_prob + gained)
@@ -187,6 +190,11 @@ def _decode(
         if bool(done.all()):
             break
     return _collect(written, rows, log_prob, lengths, eos)
+
+
+def _wide(logits: Tensor) -> Tensor:
+    """Take logits in at least float32: half precision ranks sums of log-probabilities wrongly."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def _check_max_length(max_length: int) -> None:
@@ -258,7 +266,7 @@ def beam_search(
     done = torch.zeros(batch, beam_size, dtype=torch.bool, device=device)
     for _ in range(max_length):
         logits, state, _ = model.step(written[:, :, -1].flatten(), state)
-        candidates = logits.log_softmax(-1).view(batch, beam_size, -1)
+        candidates = _wide(logits).log_softmax(-1).view(batch, beam_size, logits.shape[-1])
         if bool(done.any()):
             # A finished sentence goes on with <eos> alone, at no cost.
             stay = candidates.new_full(candidates.shape[-1:], -torch.inf)

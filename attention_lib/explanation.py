@@ -20,6 +20,7 @@ from attention_lib.data.documents import (
     ordered_document_batches,
 )
 from attention_lib.data.vocabulary import Vocabulary
+from attention_lib.pooling import Pool
 
 AnyBatch = FlatBatch | DocumentBatch
 
@@ -45,11 +46,15 @@ def gradient_by_word(
     scores: list[Tensor] = []
     for batch in _batches(model, documents, vocabulary):
         vectors: list[Tensor] = []
-        hook = model.embedding.register_forward_hook(  # type: ignore[union-attr]
-            lambda _module, _inputs, output, kept=vectors: kept.append(output)
-        )
+
+        def keep(_module: nn.Module, _inputs: Any, output: Tensor, kept: Any = vectors) -> Tensor:
+            # A model whose parameters are frozen has a gradient in its words all the same.
+            kept.append(output.detach().requires_grad_())
+            return kept[-1]
+
+        hook = model.embedding.register_forward_hook(keep)  # type: ignore[union-attr]
         # cuDNN has no backward pass for a recurrent network with dropout off.
-        with hook, torch.backends.cudnn.flags(enabled=False):
+        with hook, torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
             logits, _ = model(*batch.inputs)
         (gradient,) = torch.autograd.grad(_log_odds(logits).sum(), vectors)
         products = (gradient * vectors[0]).sum(-1).abs().detach().cpu()
@@ -109,10 +114,13 @@ def erase_top(
         the change of each document's decision.
 
     Raises:
-        ValueError: if a document has too few words, or ``scores`` do not fit the documents.
+        ValueError: if a document has too few words, ``scores`` do not fit the documents, ``what``
+            is neither, or weights are to be erased and the model does not pool with weights.
 
     Serrano & Smith (2019) erase weights.
     """
+    if what not in ("words", "weights"):
+        raise ValueError(f"what is {what!r}; wanted 'words' or 'weights'")
     _check(documents, scores)
     shortest = min(map(len, documents))
     if shortest <= count:
@@ -157,6 +165,9 @@ def permute_attention(
     Word weights are dealt within their sentence, sentence weights within their document. If the
     decision hardly changes, what the weights looked like did not matter.
 
+    Raises:
+        ValueError: if the model does not pool with weights.
+
     Jain & Wallace (2019), section 4.2.1.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -189,6 +200,12 @@ def _predict_with(
     alter: Callable[[Weights, AnyBatch], Weights],
 ) -> Tensor:
     """Give the class probabilities under altered weights."""
+    pools = [module.pooling for module in model.modules() if isinstance(module, Pool)]
+    if "max" in pools:
+        raise ValueError(
+            "this model takes the largest value of each feature; its weights only count where "
+            "those stood, and to change them would test another model"
+        )
     found = []
     for batch in _batches(model, documents, vocabulary):
         _, weights = model(*batch.inputs)
@@ -312,9 +329,15 @@ class Guided(nn.Module):
         self.collate = model.collate
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Weights]:
-        """Classify with the guide's weights; see the model's own ``forward``."""
+        """Classify with the guide's weights; see the model's own ``forward``.
+
+        Raises:
+            ValueError: if the guide weighs no words.
+        """
         self.guide.eval()
         with torch.no_grad():
             _, weights = self.guide(*inputs)
+        if weights is None:
+            raise ValueError("the guide reads its final state only: it has no weights to give")
         logits, _ = self.model(*inputs, weights=weights)
         return logits, weights

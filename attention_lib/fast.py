@@ -93,6 +93,7 @@ def vocabulary_loss(
 
     Raises:
         IndexError: if a target lies outside the vocabulary.
+        RuntimeError: when differentiated with ``create_graph``: there is no second derivative.
 
     >>> hidden, weight = torch.randn(5, 3), torch.randn(7, 3)
     >>> targets = torch.tensor([1, 0, 6, 2, 2])
@@ -154,6 +155,11 @@ class _VocabularyLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # these gradients are constants to autograd
+            raise RuntimeError(
+                "vocabulary_loss can be differentiated once, without create_graph; for a second "
+                "derivative take the cross-entropy of the model's logits"
+            )
         scaled = [
             None if grad is None else grad * grads[0].to(grad.dtype) for grad in ctx.saved_tensors
         ]

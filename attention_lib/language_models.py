@@ -20,6 +20,7 @@ from attention_lib.layers import (
 from attention_lib.losses import Loss
 from attention_lib.masks import length_mask
 from attention_lib.multihead import KeyValueCache
+from attention_lib.padding import check_ids, checked_lengths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,26 +221,28 @@ class GPT(nn.Module):
 
         Raises:
             IndexError: if an id lies outside the vocabulary.
-            ValueError: if a text is longer than learned positions reach.
+            ValueError: if ``ids`` has another shape, or a text is longer than learned positions
+                reach.
         """
         return self._logits(self.hidden(ids))
 
     def hidden(self, ids: Tensor) -> Tensor:
         """Map ids (batch, length) to the vectors that predict the next (batch, length, d_model)."""
+        check_ids(ids)
         return self._run(ids, torch.arange(ids.shape[1], device=ids.device))
 
     def _logits(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.embedding.weight)
 
-    def start(self, src: Tensor, src_lengths: Tensor) -> GPTState:
+    def start(self, src: Tensor, src_lengths: Tensor | None) -> GPTState:
         """Read the beginnings of texts; see :func:`split_prompts`.
 
         Args:
             src: (rows, length) ids, padded on the right; the length may be 0.
-            src_lengths: (rows,) true lengths.
+            src_lengths: (rows,) true lengths; None if nothing is padding.
         """
         caches = [KeyValueCache() for _ in self.layers]
-        lengths = src_lengths.to(src.device)
+        lengths = checked_lengths(src, src_lengths, least=0).to(src.device)
         if src.shape[1]:
             self._run(src, torch.arange(src.shape[1], device=src.device), caches)
         return GPTState(caches, length_mask(lengths, src.shape[1]), lengths)
@@ -253,7 +256,15 @@ class GPT(nn.Module):
 
         Returns:
             logits (rows, vocab_size), the next state, and None.
+
+        Raises:
+            ValueError: if a step was taken from this state before: the caches hold its keys.
         """
+        if any(cache.length != state.seen.shape[1] for cache in state.caches):
+            raise ValueError(
+                "a step was taken from this state before, and its caches hold that step's keys; "
+                "go on from the state that it returned, or from a copy: state.select(rows)"
+            )
         here = state.lengths[:, None]
         seen = torch.cat([state.seen, torch.ones_like(here, dtype=torch.bool)], 1)
         view = SelfView(
@@ -305,14 +316,14 @@ def split_prompts(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]
         ``src_lengths`` and ``bos`` of the functions in :mod:`attention_lib.decoding`.
 
     Raises:
-        ValueError: if a prompt is empty.
+        ValueError: if a prompt is empty, or the lengths are not those of ``ids``.
 
     >>> split_prompts(torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2]))[2]
     tensor([7, 9])
     """
-    if int(lengths.min()) < 1:
+    if lengths.numel() and int(lengths.min()) < 1:
         raise ValueError("a prompt is empty; begin it with at least one token, such as <bos>")
-    lengths = lengths.to(ids.device)
+    lengths = checked_lengths(ids, lengths).to(ids.device)
     last = ids.gather(1, lengths[:, None] - 1)[:, 0]
     return ids[:, :-1], lengths - 1, last
 
@@ -352,12 +363,14 @@ class BERT(nn.Module):
         self.word_bias = nn.Parameter(torch.zeros(config.vocab_size))
         self.scale = _start_tables(self, config)
 
-    def forward(self, ids: Tensor, lengths: Tensor, segments: Tensor | None = None) -> Tensor:
+    def forward(
+        self, ids: Tensor, lengths: Tensor | None, segments: Tensor | None = None
+    ) -> Tensor:
         """Read padded texts.
 
         Args:
             ids: (batch, length), padded on the right.
-            lengths: (batch,) true lengths.
+            lengths: (batch,) true lengths; None if nothing is padding.
             segments: (batch, length) numbers of the segments, all 0 if not given.
 
         Returns:
@@ -365,13 +378,15 @@ class BERT(nn.Module):
 
         Raises:
             IndexError: if an id or a segment lies outside its table.
+            ValueError: if the lengths are not those of ``ids``.
         """
+        lengths = checked_lengths(ids, lengths, least=0)
         positions = torch.arange(ids.shape[1], device=ids.device)
         segments = torch.zeros_like(ids) if segments is None else segments
         x = self.scale * (self.embedding(ids) + self.segment_embedding(segments))
         x = self.dropout(self.embedding_norm(self.positions.embed(x, positions)))
         mask = None
-        if int(lengths.min()) < ids.shape[1]:
+        if bool((lengths < ids.shape[1]).any()):
             mask = length_mask(lengths.to(ids.device), ids.shape[1])[:, None, None]
         view = self_view(self.positions, ids, mask=mask)
         for layer in self.layers:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -26,7 +27,7 @@ PositionScheme = Literal["none", "sinusoidal", "learned", "rotary", "alibi", "re
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),  # a lambda could not be pickled
     "silu": F.silu,
 }
 
@@ -67,6 +68,26 @@ class LayerConfig:
             given, wanted = getattr(self, name), kinds.__args__  # type: ignore[attr-defined]
             if given not in wanted:
                 raise ValueError(f"{name} is {given!r}; wanted one of {', '.join(wanted)}")
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        counts = ["d_model", "d_ff", "max_length"]
+        counts += [name for name in vars(self) if name.startswith("num_")]
+        for name in counts:
+            given = getattr(self, name)
+            if given is not None and given < 1:
+                raise ValueError(f"{name} is {given}; wanted at least 1")
+        if self.norm_eps < 0:
+            raise ValueError(f"norm_eps is {self.norm_eps}; wanted at least 0")
+        if self.positions == "sinusoidal" and self.d_model % 2:
+            raise ValueError(
+                f"d_model is {self.d_model}; sinusoids come in pairs and want an even number"
+            )
+        if self.positions == "rotary" and self.d_model // self.num_heads % 2:
+            raise ValueError(
+                f"{self.num_heads} heads have {self.d_model // self.num_heads} features each; "
+                "rotary positions turn pairs of them and want an even number"
+            )
 
 
 class FeedForward(nn.Module):

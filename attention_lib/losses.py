@@ -92,7 +92,8 @@ def label_smoothing_loss(
         reduction: "mean" over the real tokens, or their "sum".
 
     Returns:
-        a scalar, in nats.
+        a scalar, in nats, in float32 for half precision too; as in torch, the mean is NaN if
+        nothing but padding is there.
 
     Raises:
         ValueError: if ``smoothing`` is no probability.
@@ -101,12 +102,15 @@ def label_smoothing_loss(
     tensor(4.)
     """
     _check_smoothing(smoothing)
-    logits, targets = logits.flatten(0, -2), targets.flatten()
+    # A sum over a vocabulary or a batch is more than float16 holds.
+    logits = logits.flatten(0, -2).to(torch.promote_types(logits.dtype, torch.float32))
+    targets = targets.flatten()
     true = F.cross_entropy(logits, targets, ignore_index=pad, reduction=reduction)
     if smoothing == 0:
         return true
-    log_probs = logits.log_softmax(-1)
-    spread = (log_probs[:, pad] - log_probs.sum(-1))[targets != pad]
+    # The padding's share is left out before the sum, not taken off after it: it may be -inf.
+    others = logits.log_softmax(-1).index_fill(-1, torch.tensor(pad, device=logits.device), 0.0)
+    spread = -others.sum(-1)[targets != pad]
     mean = (spread.mean() if reduction == "mean" else spread.sum()) / (logits.shape[-1] - 1)
     return (1 - smoothing) * true + smoothing * mean
 

@@ -77,12 +77,22 @@ def hard_alignment(weights: Tensor) -> Tensor:
     Returns:
         bool (..., L_tgt, L_src), one True a row.
 
+    Raises:
+        ValueError: if a weight is NaN.
+
     >>> hard_alignment(torch.tensor([[0.2, 0.8], [0.6, 0.4]]))
     tensor([[False,  True],
             [ True, False]])
     """
+    _refuse_nan(weights)
     best = weights.argmax(-1, keepdim=True)
     return torch.zeros_like(weights, dtype=torch.bool).scatter(-1, best, True)
+
+
+def _refuse_nan(weights: Tensor) -> None:
+    """Raise where argmax would call NaN the largest weight."""
+    if weights.isnan().any():
+        raise ValueError("weights holds NaN; was a fully masked row left to softmax?")
 
 
 def diagonal_alignment(tgt_length: int, src_length: int) -> Tensor:
@@ -265,7 +275,7 @@ def pointing_accuracy(weights: Tensor, masks: Tensor, grid: tuple[int, int]) -> 
 
     Raises:
         TypeError: if ``masks`` is not boolean.
-        ValueError: if the sizes do not fit, or no word is about an object.
+        ValueError: if the sizes do not fit, a weight is NaN, or no word is about an object.
 
     The pointing game of Zhang et al. (2016), section 4.2, with the centre of the cell as the point.
 
@@ -279,6 +289,7 @@ def pointing_accuracy(weights: Tensor, masks: Tensor, grid: tuple[int, int]) -> 
             f"{tuple(masks.shape)} and a grid of {grid[0]} × {grid[1]}; "
             "wanted (steps, rows · columns) and (steps, height, width)"
         )
+    _refuse_nan(weights)
     counts = masks.flatten(1).any(1)
     if not counts.any():
         raise ValueError("no word is about an object: every mask is empty")

@@ -11,8 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_lib.attention import fused_attention, masked_softmax, scaled_dot_product_attention
-from attention_lib.masks import causal_mask
+from attention_lib.attention import (
+    fused_attention,
+    masked_softmax,
+    scaled_dot_product_attention,
+    with_causality,
+)
 from attention_lib.padding import Packing
 from attention_lib.scores import scaled_dot_score
 
@@ -54,7 +58,12 @@ def repeat_heads(x: Tensor, num_heads: int) -> Tensor:
 
     Returns:
         (batch, num_heads, length, head_dim), a view of ``x`` where nothing is repeated.
+
+    Raises:
+        ValueError: if ``num_heads`` is no multiple.
     """
+    if num_heads % x.shape[-3]:
+        raise ValueError(f"{x.shape[-3]} key heads cannot be shared evenly by {num_heads}")
     times = num_heads // x.shape[-3]
     return x if times == 1 else x.repeat_interleave(times, dim=-3)
 
@@ -150,7 +159,11 @@ class MultiHeadAttention(nn.Module):
         talking: bool = False,
     ) -> None:
         super().__init__()
-        num_kv_heads = num_kv_heads or num_heads
+        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        if min(num_heads, num_kv_heads) < 1:
+            raise ValueError(
+                f"num_heads is {num_heads} and num_kv_heads {num_kv_heads}; wanted at least 1"
+            )
         if d_model % num_heads:
             raise ValueError(f"num_heads {num_heads} does not divide d_model {d_model}")
         if num_heads % num_kv_heads:
@@ -232,8 +245,7 @@ class MultiHeadAttention(nn.Module):
         if not (need_weights or self.recorded is not None or self.mix_scores is not None):
             return fused_attention(query, key, value, mask, bias=bias, causal=causal), None
         if causal:
-            lower = causal_mask(query.shape[-2], device=query.device)
-            mask = lower if mask is None else mask & lower
+            mask = with_causality(mask, query, key)
         if self.mix_scores is None:
             context, weights = scaled_dot_product_attention(query, key, value, mask, bias=bias)
         else:
@@ -252,7 +264,7 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Attend with scores, and then weights, that are mixtures of all heads'."""
         scores = scaled_dot_score(query, key)
-        scores = scores if bias is None else scores + bias
+        scores = scores if bias is None else scores + bias.to(scores.dtype)
         mixed = torch.einsum("bhqk,hg->bgqk", scores, self.mix_scores)
         weights = masked_softmax(mixed, mask)
         weights = torch.einsum("bhqk,hg->bgqk", weights, self.mix_weights)

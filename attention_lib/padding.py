@@ -1,6 +1,55 @@
-"""Leaving the padding out: a padded batch as the list of its real tokens, and back."""
+"""Padded batches: are ids and lengths of one batch, and where do its real tokens stand?"""
 
+import torch
 from torch import Tensor
+
+
+def check_ids(ids: Tensor) -> None:
+    """Refuse ids that are no padded batch.
+
+    Raises:
+        ValueError: if ``ids`` is not (batch, length).
+    """
+    if ids.dim() != 2:
+        raise ValueError(
+            f"ids have shape {tuple(ids.shape)}; wanted (batch, length), e.g. ids[None] for one row"
+        )
+
+
+def checked_lengths(ids: Tensor, lengths: Tensor | None, *, least: int = 1) -> Tensor:
+    """Hold the true lengths of a padded batch against its ids.
+
+    Args:
+        ids: (batch, length).
+        lengths: (batch,) true lengths; None if nothing is padding.
+        least: the shortest that a row may be.
+
+    Returns:
+        (batch,) lengths, on the device that they came on.
+
+    Raises:
+        ValueError: if ``ids`` is no padded batch, or the lengths are not one a row, from ``least``
+            to the width of ``ids``.
+
+    >>> checked_lengths(torch.zeros(2, 3), None)
+    tensor([3, 3])
+    """
+    check_ids(ids)
+    batch, width = ids.shape
+    if lengths is None:
+        lengths = torch.full((batch,), width)
+    if lengths.shape != (batch,):
+        raise ValueError(
+            f"lengths have shape {tuple(lengths.shape)}; wanted ({batch},), one for each row of "
+            f"ids of shape {tuple(ids.shape)}"
+        )
+    shortest, longest = (least, width) if batch == 0 else map(int, lengths.aminmax())
+    if shortest < least:
+        said = "a sentence is empty" if shortest == 0 else f"a sentence has length {shortest}"
+        raise ValueError(f"{said}; wanted at least {least} word" + "s" * (least != 1))
+    if longest > width:
+        raise ValueError(f"a sentence has length {longest}, but ids have room for {width} words")
+    return lengths
 
 
 class Packing:

@@ -154,6 +154,10 @@ def relative_buckets(
     Returns:
         bucket numbers of the same shape.
 
+    Raises:
+        ValueError: if there are too few buckets to have exact ones on each side, or
+            ``max_distance`` is within the exact ones.
+
     Raffel et al. (2020), section 2.1, as in the paper's released code.
 
     >>> relative_buckets(torch.tensor([-200, -3, 0, 3, 200])).tolist()
@@ -167,6 +171,11 @@ def relative_buckets(
         buckets = num_buckets * (distance > 0)
         distance = distance.abs()
     exact = num_buckets // 2
+    if exact < 1 or max_distance <= exact:
+        raise ValueError(
+            f"of the buckets of a side, {num_buckets}, half have one distance each, {exact}, and "
+            f"the rest reach to max_distance {max_distance}; wanted at least 1, and further"
+        )
     share = (distance.clamp(min=1).float() / exact).log() / math.log(max_distance / exact)
     far = (exact + (share * (num_buckets - exact)).long()).clamp(max=num_buckets - 1)
     return buckets + torch.where(distance < exact, distance, far)
@@ -178,6 +187,9 @@ class RelativeBias(nn.Module):
     Args:
         num_heads: heads that share the buckets but not the numbers.
         num_buckets, max_distance, causal: see :func:`relative_buckets`.
+
+    Raises:
+        ValueError: if there cannot be such buckets.
     """
 
     def __init__(
@@ -191,6 +203,7 @@ class RelativeBias(nn.Module):
         super().__init__()
         self.num_buckets, self.max_distance, self.causal = num_buckets, max_distance, causal
         self.bias = nn.Embedding(num_buckets, num_heads)
+        self(*torch.zeros(2, 1, dtype=torch.long))  # says now if the buckets cannot be
 
     def forward(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
         """Map positions (..., L_q) and (..., L_k) to a bias (..., num_heads, L_q, L_k)."""

@@ -10,6 +10,7 @@ from attention_lib.cells import Network
 from attention_lib.embedding import Embedding
 from attention_lib.fast import Dropout
 from attention_lib.fast_recurrent import one_dnn_where_it_can, padded_lstm
+from attention_lib.padding import checked_lengths
 
 Cell = Literal["lstm", "gru", "rnn"]
 
@@ -87,22 +88,21 @@ class RecurrentEncoder(nn.Module):
             else None
         )
 
-    def forward(self, src: Tensor, src_lengths: Tensor) -> tuple[Tensor, State]:
+    def forward(self, src: Tensor, src_lengths: Tensor | None) -> tuple[Tensor, State]:
         """Encode a padded batch; what stands in the padding has no effect.
 
         Args:
             src: (batch, length) word ids, padded on the right.
-            src_lengths: (batch,) true lengths, each at least 1.
+            src_lengths: (batch,) true lengths, each at least 1; None if nothing is padding.
 
         Returns:
             memory (batch, length, d_hidden), zero at the padding; and the state after each
             sentence's own last word, each tensor (num_layers, batch, d_hidden).
 
         Raises:
-            ValueError: if a sentence is empty.
+            ValueError: if a sentence is empty, or the lengths are not those of ``src``.
         """
-        if int(src_lengths.min()) < 1:
-            raise ValueError("a source sentence is empty; the encoder wants at least one word")
+        src_lengths = checked_lengths(src, src_lengths)
         embedded = self.dropout(self.embedding(src))
         memory, state = _run_padded(self.rnn, embedded, src_lengths)
         if self.backward_rnn is None:

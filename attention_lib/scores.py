@@ -11,7 +11,9 @@ from torch import Tensor
 
 
 def dot_score(query: Tensor, key: Tensor) -> Tensor:
-    r"""Score by the dot product, :math:`e_{ts} = h_t^\top \bar h_s` (Luong et al. 2015, eq. 8).
+    r"""Score by the dot product, :math:`e_{ts} = h_t^\top \bar h_s`.
+
+    Luong et al. (2015), section 3.1, "dot".
 
     Args:
         query: (..., L_q, d).
@@ -59,7 +61,7 @@ def general_score(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
     Raises:
         ValueError: if ``weight`` is not (d_q, d_k).
 
-    Luong et al. (2015), equation 8, "general".
+    Luong et al. (2015), section 3.1, "general".
 
     >>> weight = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 2.0]])
     >>> general_score(torch.tensor([[1.0, 1.0]]), torch.eye(3), weight)
@@ -89,7 +91,7 @@ def concat_score(query: Tensor, key: Tensor, weight: Tensor, v: Tensor) -> Tenso
     Raises:
         ValueError: if ``weight`` or ``v`` does not fit.
 
-    Luong et al. (2015), equation 8, "concat"; Bahdanau et al. (2015), appendix A.1.2.
+    Luong et al. (2015), section 3.1, "concat"; Bahdanau et al. (2015), appendix A.1.2.
 
     >>> concat_score(torch.zeros(1, 2), torch.zeros(3, 1), torch.ones(4, 3), torch.ones(4))
     tensor([[0., 0., 0.]])
@@ -134,7 +136,7 @@ def location_score(query: Tensor, weight: Tensor, length: int) -> Tensor:
     Raises:
         ValueError: if ``length`` exceeds the number of rows of ``weight``.
 
-    Luong et al. (2015), equation 9.
+    Luong et al. (2015), equation 8.
 
     >>> location_score(torch.ones(2, 3), torch.ones(7, 3), length=5).shape
     torch.Size([2, 5])

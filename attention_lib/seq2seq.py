@@ -20,6 +20,7 @@ from attention_lib.fast_recurrent import (
 )
 from attention_lib.local_attention import local_p_weights, monotonic_centre
 from attention_lib.masks import length_mask, window_mask
+from attention_lib.padding import checked_lengths
 from attention_lib.recurrent import Cell, RecurrentEncoder, State, make_rnn, run_rnn
 from attention_lib.scores import additive_score, dot_score, general_score, location_score
 
@@ -247,12 +248,13 @@ class Seq2Seq(nn.Module):
         kind = self.config.attention
         return kind == "bahdanau" or (kind == "luong" and self.config.input_feeding)
 
-    def start(self, src: Tensor, src_lengths: Tensor) -> DecoderState:
+    def start(self, src: Tensor, src_lengths: Tensor | None) -> DecoderState:
         """Encode (batch, length) word ids; the decoder starts from the encoder's final state.
 
         Raises:
             ValueError: if a sentence is empty, or longer than the location score can address.
         """
+        src_lengths = checked_lengths(src, src_lengths)
         values, hidden = self.encoder(src, src_lengths)
         keys = values if self.config.attention == "none" else self.attention.project(values)
         mask = length_mask(src_lengths.to(src.device), src.shape[1])
@@ -276,13 +278,13 @@ class Seq2Seq(nn.Module):
         return self.output(self.dropout(state.attentional)), state, weights
 
     def forward(
-        self, src: Tensor, src_lengths: Tensor, tgt_in: Tensor
+        self, src: Tensor, src_lengths: Tensor | None, tgt_in: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """Predict every next word of given translations (teacher forcing).
 
         Args:
             src: (batch, length) source ids.
-            src_lengths: (batch,) true lengths.
+            src_lengths: (batch,) true lengths; None if nothing is padding.
             tgt_in: (batch, steps) target ids, starting with <bos>.
 
         Returns:

@@ -71,7 +71,8 @@ def fit(
             the model gets the weights with the lowest in the end.
         patience: stop after so many validations without a new lowest.
         checkpoint: file to go on from if it is there, and to keep up to date. Pass the same
-            batches from the first on: those taken are passed over.
+            batches from the first on: those taken are passed over. Learning rate and schedule are
+            those passed, not the file's.
         every: steps between validations, and between checkpoints.
         progress: show a progress bar with the loss and tokens a second.
 
@@ -81,7 +82,8 @@ def fit(
     Raises:
         ValueError: if the batches run out, a batch has nothing to predict, the checkpoint is of
             another model or has taken more steps, or there is patience without validation.
-        FloatingPointError: if the loss stops being a number.
+        FloatingPointError: if the loss or its gradient stops being finite; the weights are those
+            of the step before.
     """
     device = next(model.parameters()).device
     optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
@@ -100,9 +102,11 @@ def fit(
             mean, count = accumulate_gradients(
                 model, group, loss, precision=precision, scaler=scaler
             )
-            _check_finite(mean, run)
+            _check_finite("loss", mean, run)
             scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+            norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+            if not scaler.is_enabled():  # the scaler passes over such steps by itself
+                _check_finite("norm of the gradient", float(norm), run)
             scaler.step(optimizer)
             scaler.update()
             run.schedule.step()
@@ -194,12 +198,12 @@ def accumulate_gradients(
     return float(sum(part.total for part in parts) / count), count
 
 
-def _check_finite(mean: float, run: Run) -> None:
-    if not math.isfinite(mean):
+def _check_finite(what: str, value: float, run: Run) -> None:
+    if not math.isfinite(value):
         rate = run.schedule.get_last_lr()[0]
         raise FloatingPointError(
-            f"the loss is {mean} at step {run.step + 1}, with a learning rate of {rate:.3g}; try a "
-            "lower one or a longer warm-up, and look for empty or broken batches"
+            f"the {what} is {value} at step {run.step + 1}, with a learning rate of {rate:.3g}; "
+            "try a lower one or a longer warm-up, and look for empty or broken batches"
         )
 
 

@@ -21,7 +21,7 @@ from attention_lib.layers import (
 )
 from attention_lib.masks import length_mask
 from attention_lib.multihead import KeyValueCache
-from attention_lib.padding import Packing
+from attention_lib.padding import Packing, check_ids, checked_lengths
 
 Tie = Literal["none", "output", "all"]
 
@@ -57,12 +57,15 @@ class TransformerConfig(LayerConfig):
 
     @classmethod
     def base(cls, vocab_size: int) -> "TransformerConfig":
-        """The base model of Vaswani et al. (2017), 65 million parameters with 37,000 subwords."""
+        """The base model of Vaswani et al. (2017), 63 million parameters with 37,000 subwords.
+
+        The paper counts 65 million.
+        """
         return cls(src_size=vocab_size, tgt_size=vocab_size)
 
     @classmethod
     def big(cls, vocab_size: int) -> "TransformerConfig":
-        """The big model of Vaswani et al. (2017), 213 million parameters."""
+        """The big model of Vaswani et al. (2017), 214 million parameters; the paper says 213."""
         return replace(cls.base(vocab_size), d_model=1024, num_heads=16, d_ff=4096, dropout=0.3)
 
     @classmethod
@@ -168,13 +171,13 @@ class Transformer(nn.Module):
             self.output.weight = self.tgt_embedding.weight
 
     def forward(
-        self, src: Tensor, src_lengths: Tensor, tgt_in: Tensor
+        self, src: Tensor, src_lengths: Tensor | None, tgt_in: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """Predict every next word of given translations, all positions in one pass.
 
         Args:
             src: (batch, length) source ids.
-            src_lengths: (batch,) true lengths.
+            src_lengths: (batch,) true lengths; None if nothing is padding.
             tgt_in: (batch, steps) target ids, starting with <bos>.
 
         Returns:
@@ -183,7 +186,8 @@ class Transformer(nn.Module):
 
         Raises:
             IndexError: if an id lies outside its vocabulary.
-            ValueError: if a sentence is empty, or longer than learned positions reach.
+            ValueError: if a sentence is empty, or longer than learned positions reach, or the
+                lengths are not those of ``src``.
         """
         hidden = self.decode(tgt_in, self.encode(src, src_lengths))
         return self.output(hidden), None
@@ -207,22 +211,21 @@ class Transformer(nn.Module):
         return total, len(targets)
 
     def encode(
-        self, src: Tensor, src_lengths: Tensor, tgt_packing: Packing | None = None
+        self, src: Tensor, src_lengths: Tensor | None, tgt_packing: Packing | None = None
     ) -> list[Memory]:
         """Read the source.
 
         Args:
             src: (batch, length) ids.
-            src_lengths: (batch,) true lengths.
+            src_lengths: (batch,) true lengths; None if nothing is padding.
             tgt_packing: where the target's tokens will stand, if they come packed.
 
         Returns:
             what each decoder layer sees of it.
         """
-        if int(src_lengths.min()) < 1:
-            raise ValueError("a source sentence is empty; the encoder wants at least one word")
+        src_lengths = checked_lengths(src, src_lengths)
         mask = packing = None
-        if int(src_lengths.min()) < src.shape[1]:
+        if bool((src_lengths < src.shape[1]).any()):
             mask = length_mask(src_lengths.to(src.device), src.shape[1])
             packing = Packing(mask)
             mask = mask[:, None, None, :]
@@ -260,6 +263,7 @@ class Transformer(nn.Module):
         packing: Packing | None,
     ) -> Tensor:
         """Look words up, scaled by √d_model, and tell their positions."""
+        check_ids(ids)
         positions = torch.arange(ids.shape[1], device=ids.device)
         if packing is not None:
             ids, positions = packing.pack(ids), packing.positions
@@ -268,7 +272,7 @@ class Transformer(nn.Module):
     def _words(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
         return embedding(ids) * self.config.d_model**0.5
 
-    def start(self, src: Tensor, src_lengths: Tensor) -> TransformerState:
+    def start(self, src: Tensor, src_lengths: Tensor | None) -> TransformerState:
         """Encode (batch, length) source ids for decoding step by step."""
         caches = [KeyValueCache() for _ in self.decoder_layers]
         nothing = torch.zeros(len(src), 1, 0, dtype=torch.long, device=src.device)
@@ -285,8 +289,16 @@ class Transformer(nn.Module):
 
         Returns:
             logits (batch · beams, tgt_size), the next state, and None.
+
+        Raises:
+            ValueError: if a step was taken from this state before: the caches hold its keys.
         """
         step, beams = state.ancestors.shape[2], state.beams
+        if any(cache.length != step * beams for cache in state.caches):
+            raise ValueError(
+                "a step was taken from this state before, and its caches hold that step's keys; "
+                "go on from the state that it returned, or start again"
+            )
         state = state.grown()
         now = torch.full((beams,), step, device=words.device)
         then = torch.arange(step + 1, device=words.device).repeat_interleave(beams)

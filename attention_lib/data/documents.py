@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from attention_lib.data.batching import pad_ids
-from attention_lib.data.vocabulary import Vocabulary
+from attention_lib.data.vocabulary import Vocabulary, refuse_text
 from attention_lib.masks import length_mask
 
 
@@ -24,6 +24,7 @@ class Document:
             where nobody knows them.
 
     Raises:
+        TypeError: if a sentence is text that was not split into words.
         ValueError: if there is no sentence, a sentence has no words, the label is negative, or a
             deciding position is not in the document.
 
@@ -41,6 +42,8 @@ class Document:
             raise ValueError(
                 f"a document wants at least one sentence and no empty one; got {self.sentences!r}"
             )
+        for sentence in self.sentences:
+            refuse_text(sentence)
         if self.label < 0:
             raise ValueError(f"label is {self.label}; classes are numbered from 0")
         outside = [position for position in self.deciding if not 0 <= position < len(self)]

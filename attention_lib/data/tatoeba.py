@@ -35,13 +35,19 @@ def tatoeba(folder: Path | str | None = None, *, max_length: int = 30) -> list[S
 
     Raises:
         FileNotFoundError: if there is no such file; the message says how to get it.
+        ValueError: if a line is not as described.
 
     Sentences: CC BY 2.0 FR, attributed line by line in the file's third column.
     """
     pairs = []
-    for line in read_lines(fetch(_FILE, folder)):
-        english, chinese, *_ = line.split("\t")
-        src = characters(chinese)
+    path = fetch(_FILE, folder)
+    for number, line in enumerate(read_lines(path), start=1):
+        english, tab, rest = line.partition("\t")
+        if not tab:
+            raise ValueError(
+                f"line {number} of {path} is {line[:60]!r}; wanted English, a tab and Chinese"
+            )
+        src = characters(rest.partition("\t")[0])
         tgt = tuple(_WORD.findall(english.lower()))
         if 0 < max(len(src), len(tgt)) <= max_length and src and tgt:
             pairs.append(SentencePair(src, tgt))

@@ -6,12 +6,29 @@ from collections.abc import Iterable, Sequence
 PAD, BOS, EOS, UNK = "<pad>", "<bos>", "<eos>", "<unk>"
 
 
+def refuse_text(words: Sequence[str]) -> Sequence[str]:
+    """Give words back as they are, but no string: its words would be single letters.
+
+    Raises:
+        TypeError: if ``words`` is a string.
+    """
+    if isinstance(words, str):
+        raise TypeError(
+            f"got the text {words[:40]!r}; wanted its words, e.g. text.split(), or learn "
+            "attention_lib.data.subwords.Subwords from the texts"
+        )
+    return words
+
+
 class Vocabulary:
     """A two-way table of words and ids; <pad>, <bos>, <eos> and <unk> are 0, 1, 2 and 3.
 
     Args:
         sentences: sentences of words to collect the words from.
         min_count: words seen less often become <unk>.
+
+    Raises:
+        TypeError: if a sentence is text that was not split into words.
 
     Attributes:
         words: the word of each id, the most frequent first.
@@ -25,7 +42,7 @@ class Vocabulary:
     pad, bos, eos, unk = range(4)
 
     def __init__(self, sentences: Iterable[Sequence[str]], *, min_count: int = 1) -> None:
-        counts = Counter(word for sentence in sentences for word in sentence)
+        counts = Counter(word for sentence in sentences for word in refuse_text(sentence))
         marks = [PAD, BOS, EOS, UNK]
         kept = [word for word, count in counts.items() if count >= min_count and word not in marks]
         # The order of equal counts must not depend on the order of the sentences.
@@ -36,8 +53,12 @@ class Vocabulary:
         return len(self.words)
 
     def encode(self, words: Sequence[str]) -> list[int]:
-        """Map words to ids; words that are not in the table become <unk>."""
-        return [self._ids.get(word, self.unk) for word in words]
+        """Map words to ids; words that are not in the table become <unk>.
+
+        Raises:
+            TypeError: if ``words`` is text that was not split.
+        """
+        return [self._ids.get(word, self.unk) for word in refuse_text(words)]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Map ids to words.

@@ -3,6 +3,7 @@
 import csv
 import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,18 +48,33 @@ def waimai(folder: Path | str | None = None) -> list[Document]:
     ChineseNlpCorpus, waimai_10k.
     """
     path = fetch(_FILE, folder)
-    rows = csv.reader(f"{line}\n" for line in read_lines(path))
-    header = next(rows, [])
+    rows = _rows(path)
+    _, header = next(rows, (1, []))
     if header != ["label", "review"]:
         raise ValueError(f"{path} begins with {header}; wanted the header label,review")
     documents = []
-    for row in rows:
+    for number, row in rows:
         if len(row) != 2 or row[0] not in ("0", "1"):
-            raise ValueError(f"{path} has a line {row!r:.60}; wanted 0 or 1, and a review")
+            raise ValueError(
+                f"line {number} of {path} holds {row!r:.60}; wanted 0 or 1, and a review"
+            )
         sentences = tuple(filter(None, map(characters, _SENTENCE.findall(row[1]))))
         if sentences:
             documents.append(Document(sentences, int(row[0])))
     return documents
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Read CSV with each row's line number; strictly, so that a stray quote swallows no rows."""
+    rows = csv.reader((f"{line}\n" for line in read_lines(path)), strict=True)
+    try:
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise ValueError(
+            f"line {rows.line_num} of {path} is no CSV ({error}); look for a quotation mark that "
+            "is not closed, there or above, or get the file again"
+        ) from error
 
 
 def split(documents: list[Document], *, held_out: int = 1200, seed: int = 0) -> Splits:

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from attention_lib.plots.arrays import as_array
 from attention_lib.plots.style import INK
 
 
@@ -42,7 +43,8 @@ def lines_by_length(
         the axes.
 
     Raises:
-        ValueError: if a curve has not one value a length, or is not ``among`` the names.
+        ValueError: if a curve has not one value a length, nothing but NaN, or is not ``among`` the
+            names.
 
     >>> axes = lines_by_length({"no attention": [90, 40], "dot": [91, 90]}, [5, 20], ylabel="BLEU")
     >>> [text.get_text() for text in axes.texts]
@@ -57,8 +59,8 @@ def lines_by_length(
     ends = []
     for name, values in curves.items():
         mean = _draw_runs(ax, places, name, values, looks[name])
-        last = np.flatnonzero(np.isfinite(mean))
-        ends.append((name, mean[last[-1]] if last.size else 0.0, looks[name]["color"]))
+        last = np.flatnonzero(np.isfinite(mean))[-1]
+        ends.append((name, places[last], mean[last], looks[name]["color"]))
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.set_xticks(places, labels, fontsize=11)
     _name_ends(ax, places[-1], ends)
@@ -79,13 +81,16 @@ def _draw_runs(
     ax: Axes, places: np.ndarray, name: str, values: Any, look: dict[str, Any]
 ) -> np.ndarray:
     """Draw a model's mean and a band from its lowest to its highest run; return the mean."""
-    runs = np.atleast_2d(np.array(values, dtype=np.float64))
+    array = as_array(values)
+    runs = np.atleast_2d(array)
     if runs.ndim != 2 or runs.shape[1] != len(places):
         raise ValueError(
-            f"curve {name!r} has shape {np.shape(values)}; wanted ({len(places)},) "
+            f"curve {name!r} has shape {array.shape}; wanted ({len(places)},) "
             f"or (runs, {len(places)}): one value a length"
         )
     mean: np.ndarray = runs.mean(0)
+    if not np.isfinite(mean).any():
+        raise ValueError(f"curve {name!r} has no finite value to draw; leave it out")
     ax.plot(places, mean, label=name, **look)
     if len(runs) > 1:
         band = ax.fill_between(places, runs.min(0), runs.max(0), color=look["color"])
@@ -106,23 +111,23 @@ def _mark_longest(ax: Axes, longest: float) -> None:
     )
 
 
-def _name_ends(ax: Axes, right: float, ends: list[tuple[str, float, Any]]) -> None:
-    """Write each curve's name beside its last point, moved apart where the ends lie close."""
+def _name_ends(ax: Axes, right: float, ends: list[tuple[str, float, float, Any]]) -> None:
+    """Write each curve's name at the right of its last point, apart where the ends lie close."""
     low, high = ax.get_ylim()
     inches = ax.bbox.height / ax.figure.dpi
     apart = (high - low) * 0.18 / inches  # the height of a line of text
-    order = sorted(range(len(ends)), key=lambda i: ends[i][1])
-    heights = np.array([ends[i][1] for i in order])
+    order = sorted(range(len(ends)), key=lambda i: ends[i][2])
+    heights = np.array([ends[i][2] for i in order])
     for _ in range(100):  # neighbours that are too close push each other away
         missing = np.clip(apart - np.diff(heights), 0, None) / 2
         heights[:-1] -= missing
         heights[1:] += missing
     placed = dict(zip(order, heights.tolist(), strict=True))
     step = (ax.get_xlim()[1] - right) or 1.0
-    for i, (name, value, colour) in enumerate(ends):
+    for i, (name, last, value, colour) in enumerate(ends):
         # The name is in ink, which every reader can see; a line in the curve's colour leads to it.
         leader = {"color": colour, "linewidth": 1, "linestyle": "-", "marker": ""}
-        ax.plot([right, right + 1.2 * step], [value, placed[i]], clip_on=False, **leader)
+        ax.plot([last, right + 1.2 * step], [value, placed[i]], clip_on=False, **leader)
         place = (right + 1.4 * step, placed[i])
         ax.annotate(name, place, va="center", fontsize=11, annotation_clip=False)
     ax.set(ylim=(low, high), xlim=(ax.get_xlim()[0], right + step))

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
+from attention_lib.plots.arrays import as_array
 from attention_lib.plots.style import COLOURS, FAINT, INK, WEIGHTS_MAP, luminance
 
 Point = tuple[float, float]
@@ -121,7 +122,7 @@ def encoder_decoder(
     """
     if not 0 <= step < len(tgt):
         raise ValueError(f"step is {step}, but the target has steps 0 to {len(tgt) - 1}")
-    shares = None if weights is None else np.array(weights, dtype=np.float64)
+    shares = None if weights is None else as_array(weights)
     if shares is not None and shares.shape != (len(src),):
         raise ValueError(f"weights has shape {shares.shape}; wanted ({len(src)},), one a word")
     left = 0.75 if shares is None else 1.75

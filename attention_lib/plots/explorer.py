@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from attention_lib.plots.arrays import as_array
+
 
 @dataclass(frozen=True)
 class Explorer:
@@ -81,14 +83,13 @@ def explore(weights: Any, queries: Sequence[str], keys: Sequence[str], *, captio
     >>> explorer.weights.shape
     (1, 1, 1, 2)
     """
-    array = np.asarray(weights.detach().cpu() if hasattr(weights, "detach") else weights)
+    array = as_array(weights)
     wanted = (len(queries), len(keys))
     if array.ndim not in (2, 3, 4) or array.shape[-2:] != wanted or not array.size:
         raise ValueError(
             f"weights have shape {array.shape}; wanted {wanted} for {len(queries)} queries and "
             f"{len(keys)} keys, with (layers, num_heads) or (num_heads,) before it or nothing"
         )
-    array = array.astype(np.float64)
     if not ((array >= 0) & (array <= 1 + 1e-6)).all():
         raise ValueError(f"weights reach from {array.min():g} to {array.max():g}; wanted 0 to 1")
     array = array.reshape((1,) * (4 - array.ndim) + array.shape)

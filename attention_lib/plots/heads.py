@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attention_lib.plots.arrays import as_array
 from attention_lib.plots.maps import heat_map
 from attention_lib.plots.style import COLOURS, FAINT, INK
 
@@ -38,7 +39,7 @@ def heads_grid(
     >>> len(figure.axes), figure.axes[4].get_title()
     (6, 'layer 2, head 2')
     """
-    maps = [np.asarray(layer, dtype=np.float64) for layer in layers]
+    maps = [as_array(layer) for layer in layers]
     shapes = {layer.shape for layer in maps}
     if len(shapes) != 1 or len(next(iter(shapes))) != 3:
         given = ", ".join(str(layer.shape) for layer in maps) or "none"
@@ -78,7 +79,7 @@ def entropy_by_layer(entropies: Any, *, even: float, ax: Axes | None = None) -> 
     >>> axes.get_ylabel()
     'entropy (nats)'
     """
-    values = np.asarray(entropies, dtype=np.float64)
+    values = as_array(entropies)
     if values.ndim != 2 or not np.isfinite(values).all():
         raise ValueError(
             f"wanted finite entropies of shape (layers, num_heads); got shape {values.shape}"

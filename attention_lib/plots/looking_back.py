@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from attention_lib.plots.arrays import as_array
 from attention_lib.plots.drawings import SPACING, arrow, box, drawing, weight_cell
 
 WORDS, AHEAD, BACK = 0.35, 1.6, 2.7  # the heights of the words and of the two networks
@@ -36,7 +37,7 @@ def look_then_step(src: Sequence[str], last: str, written: str, weights: Any) ->
     >>> len(ax.patches)  # two states and a weight a word, the context, two decoder states
     9
     """
-    shares = np.array(weights, dtype=np.float64)
+    shares = as_array(weights)
     if shares.shape != (len(src),):
         raise ValueError(f"weights has shape {shares.shape}; wanted ({len(src)},), one a word")
     places = [LEFT + SPACING * j for j in range(len(src))]

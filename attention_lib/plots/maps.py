@@ -12,6 +12,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.patches import Rectangle
 
+from attention_lib.plots.arrays import as_array
 from attention_lib.plots.style import COLOURS, FAINT, SCORES_MAP, WEIGHTS_MAP, luminance
 
 CELL = 0.5  # inches
@@ -120,9 +121,7 @@ def alignment_map(
 
 def _as_matrix(weights: Any, rows: int, columns: int) -> np.ndarray:
     """Copy weights into a float64 matrix and hold its shape against the labels."""
-    if isinstance(weights, torch.Tensor):
-        weights = weights.detach().cpu().double().numpy()
-    matrix = np.array(weights, dtype=np.float64)
+    matrix = as_array(weights)
     if matrix.ndim != 2:
         raise ValueError(
             f"weights has shape {matrix.shape}; wanted (queries, keys): "

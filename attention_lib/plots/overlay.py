@@ -5,10 +5,10 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attention_lib.plots.arrays import as_array
 from attention_lib.plots.style import COLOURS
 
 PANEL = 1.3  # inches
@@ -45,7 +45,8 @@ def image_overlay(
         the figure, its axes in the order of the panels.
 
     Raises:
-        ValueError: if the shapes do not fit each other, or ``weights`` holds NaN or negatives.
+        ValueError: if the shapes do not fit each other, ``picture`` is not between 0 and 1, or
+            ``weights`` holds NaN or negatives.
 
     >>> figure = image_overlay(np.zeros((3, 8, 8)), [[0.5, 0.5, 0, 0]], ["sky"], grid=(2, 2))
     >>> [axes.get_title() for axes in figure.axes]
@@ -73,18 +74,16 @@ def _as_arrays(
     picture: Any, weights: Any, masks: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Copy what is to be drawn: (height, width, 3) picture, float64 weights, bool masks."""
-
-    def array(value: Any) -> np.ndarray:
-        if isinstance(value, torch.Tensor):
-            value = value.detach().cpu()
-            value = value.double().numpy() if value.is_floating_point() else value.numpy()
-        return np.array(value)
-
-    image = array(picture).astype(np.float64)
+    image = as_array(picture)
     if image.ndim != 3 or image.shape[0] != 3:
         raise ValueError(f"picture has shape {image.shape}; wanted (3, height, width)")
-    outlines = None if masks is None else array(masks).astype(bool)
-    return np.moveaxis(image, 0, -1), array(weights).astype(np.float64), outlines
+    if not ((image >= 0) & (image <= 1 + 1e-6)).all():
+        raise ValueError(
+            f"picture reaches from {image.min():g} to {image.max():g}; wanted 0 to 1 "
+            "(divide one of bytes by 255)"
+        )
+    outlines = None if masks is None else as_array(masks).astype(bool)
+    return np.moveaxis(image, 0, -1), as_array(weights), outlines
 
 
 def _refuse_misfits(

@@ -56,9 +56,10 @@ def use_style() -> None:
     Warns:
         UserWarning: if no font with Chinese characters is found; Chinese would become boxes.
 
-    >>> use_style()
-    >>> mpl.rcParams["axes.prop_cycle"].by_key()["color"][0]
-    '#0072B2'
+    >>> with mpl.rc_context():
+    ...     use_style()
+    ...     print(mpl.rcParams["axes.prop_cycle"].by_key()["color"][0])
+    #0072B2
     """
     family = chinese_font()
     if family is None:

@@ -6,7 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attention_lib.attention import attend, attentional_vector, masked_softmax
+from attention_lib.attention import (
+    attend,
+    attentional_vector,
+    fused_attention,
+    masked_softmax,
+    scaled_dot_product_attention,
+)
 
 PRIMES = st.sampled_from([1, 2, 3, 5, 7, 11])
 
@@ -117,3 +123,27 @@ def test_attentional_vector_by_hand():
 def test_attentional_vector_refuses_a_weight_of_the_wrong_width():
     with pytest.raises(ValueError, match=r"7 columns; wanted 5 \(context 2 \+ hidden 3\)"):
         attentional_vector(torch.zeros(1, 2), torch.zeros(1, 3), torch.zeros(4, 7))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_bias_of_minus_infinity_forbids_in_both_faces(masked):
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 1, 2, 5, 4, dtype=torch.float64).unbind(0)
+    bias = torch.zeros(5, 5, dtype=torch.float64)
+    bias[2], bias[3, 1] = -torch.inf, -torch.inf
+    mask = torch.ones(5, 5, dtype=torch.bool)
+    mask[4, 2:], bias[4, :2] = False, -torch.inf  # together they leave nothing
+    if not masked:
+        mask, bias[4] = None, -torch.inf
+    query.requires_grad_()
+    context, weights = scaled_dot_product_attention(query, key, value, mask, bias=bias)
+    assert (weights[..., [2, 4], :] == 0).all()
+    assert (weights[..., 3, 1] == 0).all()
+    torch.testing.assert_close(context, fused_attention(query, key, value, mask, bias=bias))
+    context.sum().backward()
+    assert query.grad.isfinite().all()
+
+
+def test_scores_that_are_integers_are_refused():
+    with pytest.raises(TypeError, match=r"scores have dtype torch\.int64; wanted floating"):
+        masked_softmax(torch.tensor([[1, 2, 3]]))

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from attention_lib.data.batching import batches
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
-from attention_lib.training import fit, mean_loss
+from attention_lib.training import Loss, fit, mean_loss, translation_loss
 
 PAIRS = [
     SimpleNamespace(src=list(word), tgt=list(reversed(word)))
@@ -145,3 +145,56 @@ def test_a_checkpoint_that_went_further_is_refused(tmp_path):
     fit(build(), stream(), steps=5, checkpoint=path)
     with pytest.raises(ValueError, match="has taken 5 steps, more than steps=3; ask for more"):
         fit(build(), stream(), steps=3, checkpoint=path)
+
+
+def test_training_goes_on_at_the_rate_and_by_the_schedule_that_it_is_given(tmp_path):
+    path, seen = tmp_path / "run.pt", []
+    fit(build(), stream(), steps=4, learning_rate=0.5, checkpoint=path)
+    model = build()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    optimizer.register_step_pre_hook(lambda o, *_: seen.append(o.param_groups[0]["lr"]))
+    plan = {"optimizer": optimizer, "schedule": lambda done: 1 / (done + 1), "steps": 7}
+    fit(model, stream(), checkpoint=path, **plan)
+    assert seen == pytest.approx([0.001 / 5, 0.001 / 6, 0.001 / 7])
+
+
+def test_a_checkpoint_of_an_optimizer_with_other_groups_is_refused(tmp_path):
+    path, model = tmp_path / "run.pt", build()
+    fit(model, stream(), steps=1, checkpoint=path)
+    first, *others = model.parameters()
+    groups = torch.optim.Adam([{"params": [first]}, {"params": others}])
+    message = r"in each group of the optimizer is \[\d+\] there and \[1, "
+    with pytest.raises(ValueError, match=message):
+        fit(model, stream(), steps=2, checkpoint=path, optimizer=groups)
+
+
+def test_a_gradient_that_is_not_finite_spares_the_weights_and_the_checkpoint(tmp_path):
+    path, model = tmp_path / "run.pt", build()
+    calls = itertools.count(1)
+
+    def breaks_at_the_fourth(model, batch):
+        part = translation_loss(model, batch)
+        if next(calls) == 4:  # sqrt has no slope at 0: the loss stays what it is
+            return Loss(part.total + (model.output.bias * 0).sum().sqrt(), part.count)
+        return part
+
+    with pytest.raises(FloatingPointError, match="the norm of the gradient is nan at step 4"):
+        fit(model, stream(), breaks_at_the_fourth, steps=9, every=2, checkpoint=path)
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    history = fit(build(), stream(), steps=9, checkpoint=path)
+    assert np.isfinite(history.losses).all()
+
+
+def test_a_validation_that_is_nan_hides_no_lower_figure_after_it():
+    figures = iter([np.nan, 3.0, 2.0, np.nan, 5.0])
+    model, at_lowest = build(), []
+
+    def validate(model):
+        figure = next(figures)
+        if figure == 2.0:
+            at_lowest.extend(parameter.detach().clone() for parameter in model.parameters())
+        return figure
+
+    history = fit(model, stream(), steps=5, every=1, validate=validate, patience=4)
+    assert len(history.validations) == 5
+    assert all(map(torch.equal, model.parameters(), at_lowest))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from attention_lib.decoding import beam_search, greedy_decode
+from attention_lib.language_models import GPT, LanguageModelConfig
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
 
 SRC = torch.tensor([[4, 5, 6, 7], [6, 4, 0, 0], [7, 7, 5, 0]])
@@ -129,3 +130,24 @@ class NeverEnds:
 def test_a_model_that_never_ends_is_cut_at_max_length():
     (decoded,) = greedy_decode(NeverEnds(), SRC[:1], LENGTHS[:1], bos=BOS, eos=EOS, max_length=7)
     assert decoded.words == [3] * 7
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_in_half_precision_is_ranked_in_float32(dtype):
+    """Sums of log-probabilities in half precision lose what tells beams apart."""
+    torch.manual_seed(0)
+    model = GPT(LanguageModelConfig.tiny(53)).eval().to(dtype)
+
+    class Widened:
+        start = model.start
+
+        @staticmethod
+        def step(words, state):
+            logits, state, weights = model.step(words, state)
+            return logits.float(), state, weights
+
+    ids, settings = torch.randint(4, 53, (7, 3)), {"bos": 1, "eos": 2, "max_length": 30}
+    for decode in (beam_search, greedy_decode):
+        ours, exact = (decode(m, ids, None, **settings) for m in (model, Widened))
+        assert [d.words for d in ours] == [d.words for d in exact]
+        assert [d.log_prob for d in ours] == [d.log_prob for d in exact]

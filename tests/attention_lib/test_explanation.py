@@ -256,3 +256,25 @@ def test_what_does_not_fit_is_refused():
     final = RecurrentClassifier(len(VOCABULARY), 2, pooling="final")
     with pytest.raises(ValueError, match="it weighs no words"):
         permute_attention(final, DOCUMENTS, VOCABULARY, seed=0)
+    with pytest.raises(ValueError, match="what is 'wieghts'; wanted 'words' or 'weights'"):
+        erase_top(model, DOCUMENTS, VOCABULARY, scores, what="wieghts")
+    with pytest.raises(ValueError, match="it has no weights to give"):
+        predict(Guided(BagClassifier(len(VOCABULARY), 2), final), DOCUMENTS, VOCABULARY)
+
+
+@pytest.mark.parametrize("builder", [RecurrentClassifier, HAN])
+def test_a_maximum_has_no_weights_to_change(builder):
+    model = builder(len(VOCABULARY), 3, pooling="max", **SIZES)
+    with pytest.raises(ValueError, match="takes the largest value of each feature"):
+        permute_attention(model, DOCUMENTS, VOCABULARY, seed=0)
+    with pytest.raises(ValueError, match="takes the largest value of each feature"):
+        erase_top(model, DOCUMENTS, VOCABULARY, longest_first(), what="weights")
+
+
+@every_model
+def test_frozen_parameters_change_no_gradient_score(name):
+    model = build(name)
+    wanted = gradient_by_word(model, DOCUMENTS, VOCABULARY)
+    model.requires_grad_(False)
+    for row, same in zip(gradient_by_word(model, DOCUMENTS, VOCABULARY), wanted, strict=True):
+        torch.testing.assert_close(row, same)

@@ -95,3 +95,10 @@ def test_dropout_repeats_with_the_seed_and_is_absent_in_evaluation():
 def test_a_probability_out_of_range_is_refused():
     with pytest.raises(ValueError, match=r"dropout is 1\.0"):
         Dropout(1.0)
+
+
+def test_a_second_derivative_is_refused_rather_than_wrong():
+    hidden = torch.randn(5, 3, requires_grad=True)
+    loss = vocabulary_loss(hidden, torch.randn(7, 3), torch.tensor([1, 0, 6, 2, 2]))
+    with pytest.raises(RuntimeError, match="can be differentiated once, without create_graph"):
+        torch.autograd.grad(loss, hidden, create_graph=True)

@@ -1,5 +1,8 @@
 """GPT and BERT against public implementations with the same weights, and their objectives."""
 
+import pickle
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -325,3 +328,21 @@ def test_an_id_or_a_share_out_of_range_is_named(build):
         model(*inputs)
     with pytest.raises(ValueError, match=r"share is 1\.5"):
         hide_tokens(_ids(), _ids() > 0, mask_id=3, vocab_size=19, share=1.5)
+
+
+def test_a_state_can_be_spent_once_but_for_its_copies():
+    model = GPT(LanguageModelConfig.tiny(11)).eval()
+    state = model.start(torch.tensor([[4, 5, 6]]), None)
+    copy = state.select(torch.tensor([0]))
+    expected, _, _ = model.step(torch.tensor([7]), state)
+    with pytest.raises(ValueError, match="a step was taken from this state before"):
+        model.step(torch.tensor([7]), state)
+    again, _, _ = model.step(torch.tensor([7]), copy)
+    torch.testing.assert_close(again, expected)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "gelu_tanh", "silu"])
+def test_a_model_can_be_pickled_with_every_activation(activation):
+    model = GPT(replace(LanguageModelConfig.tiny(11), activation=activation)).eval()
+    ids = torch.tensor([[1, 5, 6]])
+    assert torch.equal(pickle.loads(pickle.dumps(model))(ids), model(ids))

@@ -120,3 +120,27 @@ def test_padding_a_batch_further_changes_nothing():
         losses.append(translation_loss(lambda *_, s=some: (s, None), batch, label_smoothing=0.1))
     torch.testing.assert_close(losses[0].total, losses[1].total, atol=1e-10, rtol=0)
     assert losses[0].count == losses[1].count
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_large_vocabulary_does_not_overflow_float16(reduction):
+    logits, targets = torch.randn(8, 30_011), torch.randint(1, 30_011, (8,))
+    half, whole = (
+        label_smoothing_loss(given, targets, 0.1, 0, reduction=reduction)
+        for given in (logits.half(), logits)
+    )
+    assert half.isfinite()
+    torch.testing.assert_close(half, whole, rtol=1e-3, atol=0)
+
+
+def test_a_padding_that_cannot_be_written_leaves_the_loss_finite():
+    """A model may set the padding's logit to -inf: no target gives it any probability."""
+    logits, targets = torch.randn(5, 7).double(), torch.tensor([1, 4, 0, 6, 2])
+    logits[:, 0] = -torch.inf
+    logits.requires_grad_()
+    loss = label_smoothing_loss(logits, targets, 0.1, 0)
+    wanted = label_smoothed_targets(targets, 7, 0.1, 0, dtype=torch.float64)[:, 1:]
+    log_probs = logits.detach()[:, 1:].log_softmax(-1)
+    torch.testing.assert_close(loss.detach(), -(wanted * log_probs).sum() / 4)
+    loss.backward()
+    assert logits.grad[:, 1:].isfinite().all()

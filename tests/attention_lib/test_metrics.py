@@ -164,3 +164,11 @@ def test_pointing_refuses_what_does_not_fit():
         metrics.pointing_accuracy(weights, masks.float(), (2, 5))
     with pytest.raises(ValueError, match="6 pixels cannot be split into 7 cells"):
         metrics.masks_on_grid(masks, (7, 5))
+
+
+def test_weights_that_are_nan_point_nowhere():
+    weights = torch.tensor([[0.2, float("nan")]])
+    with pytest.raises(ValueError, match="weights holds NaN; was a fully masked row"):
+        metrics.hard_alignment(weights)
+    with pytest.raises(ValueError, match="weights holds NaN; was a fully masked row"):
+        metrics.pointing_accuracy(weights, torch.ones(1, 2, 2, dtype=torch.bool), grid=(1, 2))

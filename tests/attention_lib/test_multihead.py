@@ -346,3 +346,55 @@ def test_sizes_that_do_not_divide_are_named():
         split_heads(torch.zeros(1, 2, 6), 4)
     with pytest.raises(ValueError, match="tokens have 31 features; wanted d_model 32"):
         MultiHeadAttention(32, 4)(torch.zeros(1, 2, 31))
+
+
+def test_the_advice_about_a_mask_without_the_heads_axis_is_right():
+    """Batch and heads of one size would hide that the mask was laid along the wrong one."""
+    attention, x, memory = (
+        MultiHeadAttention(8, 2).eval(),
+        torch.randn(2, 7, 8),
+        torch.randn(2, 5, 8),
+    )
+    mask = length_mask(torch.tensor([5, 2]))
+    with pytest.raises(ValueError, match=r"axes of size 1: mask\[:, None, None, :\]"):
+        attention(x, memory, mask)
+    context, _ = attention(x, memory, mask[:, None, None, :])
+    alone, _ = attention(x[1:], memory[1:, :2])
+    torch.testing.assert_close(context[1:], alone)
+    with pytest.raises(ValueError, match=r"axes of size 1: mask\[:, None\]$"):
+        attention(x[:, :5], memory, torch.ones(2, 5, 4, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_both_faces_refuse_the_same(need_weights):
+    attention, x, memory = MultiHeadAttention(8, 2), torch.randn(2, 1, 8), torch.randn(2, 5, 8)
+    look = {"causal": True, "need_weights": need_weights}
+    with pytest.raises(ValueError, match="causal wants as many queries as keys; got 1 and 5"):
+        attention(x, memory, **look)
+    with pytest.raises(TypeError, match=r"mask has dtype torch.float32; wanted torch.bool"):
+        attention(memory, mask=torch.ones(5, 5), **look)
+    with pytest.raises(ValueError, match=r"mask of shape \(3, 3\) does not broadcast"):
+        attention(memory, mask=torch.ones(3, 3, dtype=torch.bool), **look)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("talking", [False, True])
+def test_a_float32_bias_leaves_half_precision_what_it_is(dtype, talking):
+    torch.manual_seed(0)
+    attention = MultiHeadAttention(8, 2, talking=talking).to(dtype).eval()
+    x, bias = torch.randn(2, 5, 8, dtype=dtype), torch.randn(2, 5, 5)
+    context, weights = attention(x, bias=bias, need_weights=True)
+    assert context.dtype == weights.dtype == dtype
+    exact, _ = attention.float()(x.float(), bias=bias, need_weights=True)
+    torch.testing.assert_close(context.float(), exact, atol=0.03, rtol=0.03)
+
+
+def test_key_heads_that_cannot_be_shared_evenly_are_refused():
+    for few, wanted in ((3, 4), (4, 2)):
+        with pytest.raises(
+            ValueError, match=f"{few} key heads cannot be shared evenly by {wanted}"
+        ):
+            repeat_heads(torch.zeros(1, few, 2, 2), wanted)
+    for heads, shared in ((0, None), (-4, None), (4, 0), (4, -1)):
+        with pytest.raises(ValueError, match="wanted at least 1"):
+            MultiHeadAttention(8, heads, num_kv_heads=shared)

@@ -83,6 +83,7 @@ def test_tensors_and_arrays_draw_the_same_and_stay_unchanged():
     ("change", "message"),
     [
         ({"picture": torch.rand(6, 15, 3)}, r"picture has shape \(6, 15, 3\); wanted \(3, height"),
+        ({"picture": 200 * torch.ones(3, 6, 15)}, "reaches from 200 to 200; wanted 0 to 1 .*255"),
         ({"weights": torch.rand(3, 9)}, r"weights has shape \(3, 9\); wanted .* = \(3, 10\)"),
         ({"weights": torch.full((3, 10), torch.nan)}, "NaN"),
         ({"weights": torch.full((3, 10), -1.0)}, "negative"),

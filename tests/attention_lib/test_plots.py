@@ -11,6 +11,7 @@ import torch
 
 from attention_lib import plots
 from attention_lib.plots import style
+from attention_lib.plots.explorer import explore
 
 SRC = ["我", "是", "学生"]
 TGT = ["I", "am", "a", "student", "."]
@@ -221,6 +222,30 @@ def test_every_curve_is_named_at_its_end_and_no_two_names_overlap():
 def test_a_length_that_was_not_measured_leaves_a_gap_and_the_name_at_the_last_value():
     axes = plots.lines_by_length({"dot": [90, 80, np.nan]}, [5, 10, 20], ylabel="BLEU")
     assert axes.texts[0].xy[1] == 80
+    leader = axes.lines[-1]
+    assert (leader.get_xdata()[0], leader.get_ydata()[0]) == (10, 80)
+
+
+def test_a_curve_without_any_value_is_refused():
+    with pytest.raises(ValueError, match="curve 'none' has no finite value to draw"):
+        plots.lines_by_length({"none": [np.nan] * 2}, [5, 10], ylabel="BLEU")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_every_figure_takes_weights_as_a_model_returns_them(dtype):
+    """With a gradient, in any precision, and a layer's maps in a list."""
+    words, row = ["我", "走"], torch.tensor([0.25, 0.75], dtype=dtype)
+    row.requires_grad_()
+    square = torch.stack([row, row])
+    plots.heat_map(square, queries=words, keys=words)
+    plots.heads_grid([square[None]], queries=words, keys=words)
+    plots.entropy_by_layer([row, row], even=1.0)
+    plots.encoder_decoder(words, ["I", "go"], row)
+    plots.look_then_step(words, "I", "go", row)
+    plots.lines_by_length({"dot": row, "concat": [row, row]}, [5, 10], ylabel="BLEU")
+    explore(square, words, words, caption="Where they look.")
+    picture = torch.rand(3, 4, 4, dtype=torch.float64).to(dtype)
+    plots.image_overlay(picture, square, words, grid=(1, 2))
 
 
 def test_curves_that_do_not_match_the_lengths_are_refused_by_name():

@@ -142,3 +142,11 @@ def test_a_position_beyond_the_learned_table_names_it():
 
 def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"num_buckets": 2}, {"max_distance": 8}, {"max_distance": 4, "num_buckets": 32}]
+)
+def test_buckets_that_cannot_be_are_refused_when_they_are_asked_for(settings):
+    with pytest.raises(ValueError, match="wanted at least 1, and further"):
+        RelativeBias(2, **settings)

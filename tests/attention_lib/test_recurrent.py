@@ -79,5 +79,5 @@ def test_bad_configurations_are_refused():
         RecurrentEncoder(11, 3, 7, bidirectional=True)
     with pytest.raises(ValueError, match="cell is 'tree'"):
         make_rnn("tree", 2, 3)
-    with pytest.raises(ValueError, match="source sentence is empty"):
+    with pytest.raises(ValueError, match="a sentence is empty; wanted at least 1 word"):
         encoder("gru", False)(torch.tensor([[0]]), torch.tensor([0]))

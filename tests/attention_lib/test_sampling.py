@@ -109,7 +109,7 @@ def test_a_sentence_may_begin_with_its_own_word():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": 0.0}, r"temperature is 0\.0; wanted above 0"),
+        ({"temperature": 0.0}, r"temperature is 0\.0; wanted a number above 0"),
         ({"top_k": 0}, "top_k is 0"),
         ({"top_p": 0.0}, r"top_p is 0\.0"),
         ({"top_p": 1.5}, r"top_p is 1\.5"),
@@ -119,3 +119,30 @@ def test_a_sentence_may_begin_with_its_own_word():
 def test_what_is_out_of_range_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         sample(Fixed(_logits(3, 3, 0)), torch.zeros(1, 1), None, **(ENDS | options))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_top_p_keeps_its_share_in_half_precision(dtype):
+    kept = keep_top_p(torch.zeros(50_000, dtype=dtype), 0.9)
+    assert kept.isfinite().double().mean() >= 0.9
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_a_temperature_near_zero_writes_the_likeliest_word(dtype):
+    logits = torch.tensor([[60.0, 61.0, 7.0]], dtype=dtype)
+
+    class Same:
+        @staticmethod
+        def start(src, lengths):
+            return None
+
+        @staticmethod
+        def step(words, state):
+            return logits, None, None
+
+    settings = {"bos": 0, "eos": 2, "max_length": 3, "temperature": 1e-38}
+    (written,) = sample(Same, torch.zeros(1, 1, dtype=torch.long), None, **settings)
+    assert written.words == [1, 1, 1]
+    for temperature in (float("nan"), float("inf"), 0.0):
+        with pytest.raises(ValueError, match="wanted a number above 0"):
+            sample(Same, torch.zeros(1, 1), None, **settings | {"temperature": temperature})

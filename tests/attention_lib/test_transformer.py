@@ -373,7 +373,7 @@ def test_what_does_not_fit_is_named():
         model(torch.tensor([[4, 17]]), torch.tensor([2]), tgt_in)
     with pytest.raises(ValueError, match="position 6 lies beyond the learned table of 6"):
         model(torch.full((1, 7), 4), torch.tensor([7]), tgt_in)
-    with pytest.raises(ValueError, match="a source sentence is empty"):
+    with pytest.raises(ValueError, match="a sentence is empty; wanted at least 1 word"):
         model(torch.tensor([[4], [0]]), torch.tensor([1, 0]), torch.tensor([[BOS], [BOS]]))
 
 
@@ -384,3 +384,29 @@ def test_a_cache_grows_beyond_its_first_buffer_and_keeps_what_it_holds():
         key, value = cache.append(seen[-1], -seen[-1])
     assert torch.equal(key, torch.cat(seen, 2))
     assert torch.equal(value, -key)
+
+
+def test_a_state_can_be_spent_once():
+    model = Transformer(TransformerConfig.tiny(11)).eval()
+    state = model.start(torch.tensor([[4, 5, 6]]), None)
+    _, later, _ = model.step(torch.tensor([1]), state)
+    with pytest.raises(ValueError, match="a step was taken from this state before"):
+        model.step(torch.tensor([7]), state)
+    model.step(torch.tensor([7]), later)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_encoder_layers": -2}, "num_encoder_layers is -2; wanted at least 1"),
+        ({"num_heads": 0}, "num_heads is 0; wanted at least 1"),
+        ({"num_kv_heads": 0}, "num_kv_heads is 0; wanted at least 1"),
+        ({"d_ff": 0}, "d_ff is 0; wanted at least 1"),
+        ({"norm_eps": -1.0}, "norm_eps is -1.0; wanted at least 0"),
+        ({"positions": "rotary", "d_model": 12}, "4 heads have 3 features each; rotary"),
+        ({"positions": "sinusoidal", "d_model": 9, "num_heads": 3}, "d_model is 9; sinusoids"),
+    ],
+)
+def test_sizes_that_no_model_has_are_refused_by_name(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(TransformerConfig.tiny(11), **change)

@@ -85,7 +85,7 @@ def test_waimai_refuses_files_of_another_form(tmp_path):
     with pytest.raises(ValueError, match=r"begins with .*; wanted the header label,review"):
         waimai(tmp_path)
     put(tmp_path, "waimai/waimai_10k.csv.gz", "label,review\n5,好\n")
-    with pytest.raises(ValueError, match="wanted 0 or 1, and a review"):
+    with pytest.raises(ValueError, match=r"line 2 of .* holds .*; wanted 0 or 1, and a review"):
         waimai(tmp_path)
 
 
@@ -111,3 +111,21 @@ def test_the_real_corpora_have_the_sizes_that_their_papers_name():
     assert [len(sst2(split)) for split in ("train", "dev", "test")] == [6_920, 872, 1_821]
     reviews = waimai()
     assert (len(reviews), sum(review.label for review in reviews)) == (11_987, 4_000)
+
+
+def test_a_quote_that_is_not_closed_swallows_no_reviews(tmp_path):
+    rows = ['1,"太好了', *["0,很慢"] * 9, '1,"好，""快""。"']
+    put(tmp_path, "waimai/waimai_10k.csv.gz", "label,review\n" + "\n".join(rows) + "\n")
+    with pytest.raises(ValueError, match=r"line 12 of .*waimai_10k.csv.gz is no CSV .*not closed"):
+        waimai(tmp_path)
+
+
+def test_bytes_that_do_not_decompress_are_named_as_a_damaged_file(tmp_path):
+    put(tmp_path, "sst2/dev.tsv.gz", "".join(f"sentence {n} .\t1\n" for n in range(2000)))
+    path = tmp_path / "sst2/dev.tsv.gz"
+    content = bytearray(path.read_bytes())
+    for at in range(40, len(content) - 8, 2):
+        content[at] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"dev.tsv.gz is not a whole gzip file"):
+        sst2("dev", tmp_path)

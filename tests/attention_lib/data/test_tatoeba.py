@@ -64,3 +64,11 @@ def test_the_seed_decides_the_split_and_too_much_held_out_is_refused():
     )
     with pytest.raises(ValueError, match="held_out is 20, but there are only 40 groups"):
         split(pairs_with_repeats(), held_out=20)
+
+
+def test_a_line_without_a_translation_is_named(tmp_path):
+    (tmp_path / "tatoeba").mkdir()
+    text = "Hi.\t嗨。\tCC-BY\n\nRun.\t跑。\tCC-BY\n"
+    (tmp_path / "tatoeba/cmn.txt.gz").write_bytes(gzip.compress(text.encode()))
+    with pytest.raises(ValueError, match=r"line 2 of .*cmn.txt.gz is ''; wanted English, a tab"):
+        tatoeba(tmp_path)
