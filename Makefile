@@ -65,9 +65,13 @@ test-gpu: .venv/installed
 # shows: hours on two cores, and each goes on where it was broken off. ATTENTION_DATA must name a
 # folder with the real data sets.
 results: .venv/installed
-	for script in luong_variants luong_states recurrence_cost recall captioning classifiers multi30k; do \
+	for script in recurrence_cost recall one_vector bahdanau_translator luong_states luong_variants \
+			positions norm_order captioning classifiers; do \
 		$(BIN)/python experiments/$$script.py || exit 1; \
 	done
+	$(BIN)/python experiments/multi30k.py --steps 400 --name multi30k_short
+	$(BIN)/python experiments/multi30k.py --models Transformer-tiny --every 400 --lowercase \
+		--word-dropout 0.1 --name multi30k_lowercase
 
 # Compares with peers, side by side: wants a quiet machine, ATTENTION_DATA and the peers' packages.
 benchmarks: .venv/installed

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import torch
-from provenance import provenance, write_record
+from provenance import command_line, provenance, write_record
 from torch import Tensor, nn
 
 from attention_lib.data import Pair, grammar_corpus
@@ -98,6 +98,7 @@ def crossings(pair: Pair) -> int:
 
 def main() -> None:
     """Train, measure on held-out sentences, and write the record."""
+    command_line(__doc__).parse_args()
     torch.set_num_threads(1)
     training, held_out = corpus()
     translator = train(training)

@@ -6,18 +6,16 @@ Each run is kept in _build/experiments/ as it ends, so that a second call goes o
 one stopped. Writes attention_lib/results/captioning.json.
 """
 
-import argparse
-import hashlib
-import json
 import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from provenance import ROOT, provenance, write_record
+from provenance import command_line, kept, shared_provenance, write_record
 from torch import Tensor
 from tqdm import tqdm
 
@@ -125,34 +123,27 @@ def run(recipe: Recipe, variant: str, seed: int) -> dict[str, Any]:
     """Train and measure one model on one core, or take what an earlier call kept."""
     torch.set_num_threads(1)
     sizes = asdict(CaptionerConfig(tgt_size=0, **VARIANTS[variant]))
-    described = json.dumps([asdict(recipe), sizes, seed])
-    key = hashlib.sha256(described.encode()).hexdigest()[:12]
-    kept = ROOT / "_build" / "experiments" / f"captioning-{variant}-{seed}-{key}.json"
-    if not kept.is_file():
+
+    def train_and_measure(_path: Path) -> dict[str, Any]:
         scenes = shapes_world(recipe.scenes)
         training, test = scenes[: -recipe.held_out], scenes[-recipe.held_out :]
         started = time.process_time()
         model = train(recipe, variant, seed, training)
-        figures = {
+        return {
             "variant": variant,
             "seed": seed,
             "parameters": sum(p.numel() for p in model.parameters()),
             "processor_seconds": round(time.process_time() - started),
             **measure(model, test, vocabulary(training)),
         }
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(figures), encoding="utf-8")
-        unfinished.replace(kept)
-    result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    return result
+
+    described = [asdict(recipe), sizes, seed]
+    return kept(__file__, f"captioning-{variant}-{seed}", described, train_and_measure)
 
 
 def main() -> None:
     """Run what is missing, and write the record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="models at a time")
     workers = parser.parse_args().workers
     runs = [(variant, seed) for seed in SEEDS for variant in VARIANTS]
@@ -160,18 +151,19 @@ def main() -> None:
         jobs = [pool.submit(run, RECIPE, variant, seed) for variant, seed in runs]
         for job in tqdm(as_completed(jobs), total=len(jobs), unit="run"):
             job.result()
+    results = [job.result() for job in jobs]
     scenes = shapes_world(RECIPE.scenes)
     test = scenes[-RECIPE.held_out :]
     encoder = Captioner(CaptionerConfig(tgt_size=4)).encoder
     grid = encoder.grid(test[0].picture)
     record = {
-        "provenance": provenance(__file__),
+        "provenance": shared_provenance(results),
         **asdict(RECIPE),
         "variants": VARIANTS,
         "grid": list(grid),
         "pointing_accuracy_by_chance": chance(test, grid),
         "bleu_signature": bleu(["a"], ["a"], tokenize="none").signature,
-        "runs": [job.result() for job in jobs],
+        "runs": results,
     }
     print(write_record("captioning", record))
 

@@ -7,7 +7,6 @@ one stopped. Writes attention_lib/results/classifiers.json. Without ATTENTION_DA
 reviews are measured alone. --steps 50 proves the script in minutes and writes no record.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -20,7 +19,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
-from provenance import ROOT, provenance, write_record
+from provenance import command_line, kept, shared_provenance, write_record
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -234,16 +233,13 @@ def shown(
 def run(recipe: Recipe, name: str, seed: int) -> dict[str, Any]:
     """Train and measure one model on one core, or take what an earlier call kept."""
     torch.set_num_threads(1)
-    key = hashlib.sha256(json.dumps([asdict(recipe), name, seed]).encode()).hexdigest()[:12]
-    kept = ROOT / "_build" / "experiments" / f"{recipe.corpus}-{name}-{seed}-{key}.json"
-    if not kept.is_file():
-        figures = {"model": name, "seed": seed, **measure(recipe, name, seed)}
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(figures), encoding="utf-8")
-        unfinished.replace(kept)
-    result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    return result
+    described = [asdict(recipe), name, seed]
+    return kept(
+        __file__,
+        f"{recipe.corpus}-{name}-{seed}",
+        described,
+        lambda _path: {"model": name, "seed": seed, **measure(recipe, name, seed)},
+    )
 
 
 def described(recipe: Recipe, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -274,9 +270,7 @@ def larger_class(documents: Sequence[Document]) -> float:
 
 def main() -> None:
     """Run what is missing, and write the record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="models at a time")
     parser.add_argument("--steps", type=int, help="updates of each model, to prove the script")
     arguments = parser.parse_args()
@@ -290,9 +284,11 @@ def main() -> None:
         jobs = {pool.submit(run, recipes[n], m, s): n for n, m, s in runs}
         for job in tqdm(as_completed(jobs), total=len(jobs), unit="run"):
             job.result()
-    record: dict[str, Any] = {"provenance": provenance(__file__), "corpora": {}}
+    found = {job: job.result() for job in jobs}
+    origin = shared_provenance(list(found.values()))
+    record: dict[str, Any] = {"provenance": origin, "corpora": {}}
     for name in names:
-        results = [job.result() for job, corpus_name in jobs.items() if corpus_name == name]
+        results = [found[job] for job, corpus_name in jobs.items() if corpus_name == name]
         record["corpora"][name] = described(recipes[name], results)
         print(name, json.dumps(record["corpora"][name]["accuracy"], indent=1))
     if not arguments.steps:

@@ -11,11 +11,12 @@ import sys
 from xml.etree import ElementTree
 
 import torch
-from provenance import ROOT, provenance, write_record
+from provenance import ROOT, command_line, provenance, write_record
 
 
 def main() -> int:
     """Run pytest on the marked tests and keep what it counted."""
+    command_line(__doc__).parse_args()
     if not torch.cuda.is_available():
         print("there is no CUDA device here: nothing was run and the record stays as it is")
         return 1

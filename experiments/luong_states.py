@@ -4,7 +4,7 @@ Writes attention_lib/results/luong_states.json in about two minutes on one core.
 """
 
 import torch
-from provenance import provenance, write_record
+from provenance import command_line, provenance, write_record
 
 from attention_lib.data import Pair, grammar_corpus
 from attention_lib.data.batching import batches, make_batch
@@ -63,6 +63,7 @@ def pick(pairs: list[Pair]) -> list[Pair]:
 
 def main() -> None:
     """Train, measure the alignments on held-out sentences, and write the record."""
+    command_line(__doc__).parse_args()
     torch.set_num_threads(1)
     pairs = grammar_corpus(20_000, max_length=12)
     translator = train(pairs[:-HELD_OUT])

@@ -7,9 +7,7 @@ one stopped. Writes attention_lib/results/luong_variants.json. Without ATTENTION
 corpus is measured alone.
 """
 
-import argparse
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from provenance import ROOT, provenance, write_record
+from provenance import command_line, kept, shared_provenance, write_record
 from tqdm import tqdm
 
 from attention_lib.data import grammar_corpus
@@ -169,21 +167,13 @@ def alignment(translator: Translator, pairs: Sequence[Any]) -> dict[str, float]:
 def run(recipe: Recipe, variant: str, seed: int) -> dict[str, Any]:
     """Train and measure one model on one core, or take what an earlier call kept."""
     torch.set_num_threads(1)
-    described = json.dumps([asdict(recipe), VARIANTS[variant], seed])
-    key = hashlib.sha256(described.encode()).hexdigest()[:12]
-    kept = ROOT / "_build" / "experiments" / f"{recipe.corpus}-{variant}-{seed}-{key}.json"
-    if not kept.is_file():
-        figures = {
-            "variant": variant,
-            "seed": seed,
-            **measure(train(recipe, variant, seed), recipe),
-        }
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(figures), encoding="utf-8")
-        unfinished.replace(kept)
-    result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    return result
+
+    def train_and_measure(_path: Path) -> dict[str, Any]:
+        figures = measure(train(recipe, variant, seed), recipe)
+        return {"variant": variant, "seed": seed, **figures}
+
+    described = [asdict(recipe), VARIANTS[variant], seed]
+    return kept(__file__, f"{recipe.corpus}-{variant}-{seed}", described, train_and_measure)
 
 
 def diagonal_error_rate(recipe: Recipe) -> float:
@@ -206,9 +196,7 @@ def described(recipe: Recipe) -> dict[str, Any]:
 
 def main() -> None:
     """Run what is missing, and write the record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="models at a time")
     workers = parser.parse_args().workers
     names = ["grammar", *(["tatoeba"] if os.environ.get("ATTENTION_DATA") else [])]
@@ -217,9 +205,11 @@ def main() -> None:
         jobs = {pool.submit(run, RECIPES[n], v, s): (n, v, s) for n, v, s in runs}
         for job in tqdm(as_completed(jobs), total=len(jobs), unit="run"):
             job.result()
-    record: dict[str, Any] = {"provenance": provenance(__file__), "corpora": {}}
+    found = {job: job.result() for job in jobs}
+    origin = shared_provenance(list(found.values()))
+    record: dict[str, Any] = {"provenance": origin, "corpora": {}}
     for name in names:
-        results = [job.result() for job, (corpus_name, *_) in jobs.items() if corpus_name == name]
+        results = [found[job] for job, (corpus_name, *_) in jobs.items() if corpus_name == name]
         record["corpora"][name] = described(RECIPES[name]) | {"runs": results}
     print(write_record("luong_variants", record))
 

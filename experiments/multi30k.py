@@ -12,9 +12,7 @@ attention_lib/results/<name>.json.
 """
 
 import argparse
-import hashlib
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from provenance import ROOT, provenance, write_record
+from provenance import command_line, kept, shared_provenance, write_record, write_whole
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -222,13 +220,11 @@ def run(name: str, recipe: Recipe, seed: int, threads: int) -> dict[str, Any]:
     """Train and measure one model, or take what an earlier call kept."""
     torch.set_num_threads(threads)
     recipe = recipe_of(name, recipe)
-    described = json.dumps([asdict(recipe), RECURRENT, MODELS[name], PENALTIES, seed])
-    key = hashlib.sha256(described.encode()).hexdigest()[:12]
-    kept = ROOT / "_build" / "experiments" / f"multi30k-{name}-{seed}-{key}.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    if not kept.is_file():
-        translator, history, curve = train(name, recipe, seed, kept)
-        figures = {
+    described = [asdict(recipe), RECURRENT, MODELS[name], PENALTIES, seed]
+
+    def train_and_measure(path: Path) -> dict[str, Any]:
+        translator, history, curve = train(name, recipe, seed, path)
+        return {
             "model": name,
             "seed": seed,
             **measure(translator, recipe),
@@ -237,25 +233,13 @@ def run(name: str, recipe: Recipe, seed: int, threads: int) -> dict[str, Any]:
             "training": thinned(history),
             "validation": [{"step": int(step), **at} for step, at in curve.points.items()],
         }
-        write_whole(kept, json.dumps(figures))
-        for suffix in (".pt", ".curve"):
-            kept.with_suffix(suffix).unlink()
-    result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    return result
 
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is whole at any instant."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    return kept(__file__, f"multi30k-{name}-{seed}", described, train_and_measure)
 
 
 def options() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=Recipe.steps, help="updates of each model")
@@ -293,12 +277,13 @@ def main() -> None:
         ]
         for job in tqdm(as_completed(jobs), total=len(jobs), unit="run"):
             job.result()
+    runs = [job.result() for job in jobs]
     record = {
-        "provenance": provenance(__file__),
+        "provenance": shared_provenance(runs),
         "sha256": {name: multi30k_file(name).sha256 for name in FILES},
         "signatures": SIGNATURES,
         "recipes": {name: asdict(recipe_of(name, recipe)) for name in chosen.models},
-        "runs": [job.result() for job in jobs],
+        "runs": runs,
     }
     print(write_record(chosen.name, record))
 

@@ -7,7 +7,7 @@ layers have to say eight random symbols backwards: position i is to look at posi
 import time
 
 import torch
-from provenance import provenance, write_record
+from provenance import command_line, provenance, write_record
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
@@ -67,6 +67,7 @@ def train(norm: Norm, warmup: int, rate: float, seed: int) -> list[float]:
 
 def main() -> None:
     """Train all and write the record."""
+    command_line(__doc__).parse_args()
     torch.set_num_threads(1)
     started = time.process_time()
     runs = []

@@ -8,15 +8,15 @@ recipe of luong_variants.py. Each also learns from sources that are turned aroun
 _build/experiments/ as it ends, so that a second call goes on where the first one stopped.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from luong_variants import RECIPES, Recipe, by_length, corpus, quality
-from provenance import ROOT, provenance, write_record
+from provenance import command_line, kept, shared_provenance, write_record
 
 from attention_lib.data.batching import batches
 from attention_lib.data.copy_task import copy_task
@@ -92,36 +92,33 @@ def _turned(pair: Any) -> Any:
     return replace(pair, src=pair.src[::-1])
 
 
-def kept(name: str, plan: Copying | Recipe, run: Callable[..., Any], *args: Any) -> Any:
+def timed(name: str, plan: Copying | Recipe, run: Callable[..., Any], *args: Any) -> dict[str, Any]:
     """A run's result, from an earlier call if there is one; with the seconds it took."""
+
+    def work(_path: Path) -> dict[str, Any]:
+        started = time.process_time()
+        result = run(plan, *args) | {"cpu_seconds": round(time.process_time() - started)}
+        print(result, flush=True)
+        return result
+
     words = "-".join(str(arg).replace(" ", "_") for arg in args)
-    path = ROOT / "_build" / "experiments" / f"one-vector-{name}-{words}.json"
-    described = json.loads(json.dumps(asdict(plan)))
-    if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["plan"] == described:
-            return found["result"]
-    started = time.process_time()
-    result = run(plan, *args) | {"cpu_seconds": round(time.process_time() - started)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"plan": described, "result": result}), encoding="utf-8")
-    print(result, flush=True)
-    return result
+    return kept(__file__, f"one-vector-{name}-{words}", [asdict(plan), args], work)
 
 
 def main() -> None:
     """Run what is missing, and write the record."""
+    command_line(__doc__).parse_args()
     torch.set_num_threads(1)
     plan, recipe = Copying(), RECIPES["grammar"]
     copies = [
-        kept("copy", plan, copying, size, order, seed)
+        timed("copy", plan, copying, size, order, seed)
         for seed in SEEDS
         for size in plan.sizes
         for order in ORDERS
     ]
-    translated = [kept("grammar", recipe, translating, seed) for seed in SEEDS]
+    translated = [timed("grammar", recipe, translating, seed) for seed in SEEDS]
     record = {
-        "provenance": provenance(__file__),
+        "provenance": shared_provenance([*copies, *translated]),
         "copying": asdict(plan) | {"runs": copies},
         "grammar_reversed": {"runs": translated},
     }

@@ -7,15 +7,13 @@ _build/experiments/ as it ends, so that a second call goes on where the first on
 attention_lib/results/positions.json in some minutes on one core.
 """
 
-import hashlib
-import json
 import time
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from provenance import ROOT, provenance, write_record
+from provenance import command_line, kept, shared_provenance, write_record
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -117,30 +115,27 @@ def measure(model: GPT, reach: int = TESTED) -> list[float]:
 def run(scheme: PositionScheme, seed: int) -> dict[str, Any]:
     """Measure one model, or read what an earlier call has kept of it."""
     lengths = [STEPS, BATCH, RATE, WARM_UP, TRAINED, TESTED, BUCKETS]
-    recipe = json.dumps([*lengths, SENTENCES, SIZES, BIASES, "within reach"])
-    key = hashlib.sha256(recipe.encode()).hexdigest()[:8]
-    kept = Path(ROOT, "_build", "experiments", f"positions-{key}-{scheme}-{seed}.json")
-    if not kept.is_file():
-        kept.parent.mkdir(parents=True, exist_ok=True)
+    recipe = [*lengths, SENTENCES, SIZES, BIASES, "within reach"]
+
+    def train_and_measure(_path: Path) -> dict[str, Any]:
         started = time.process_time()
         model = train(scheme, seed)
         figures: dict[str, Any] = {"loss": measure(model)}
         figures["loss_within_reach"] = measure(model, TRAINED)
         figures["cpu_seconds"] = round(time.process_time() - started)
-        unfinished = kept.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(figures), encoding="utf-8")
-        unfinished.replace(kept)
         print(scheme, seed, figures, flush=True)
-    result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    return result
+        return figures
+
+    return kept(__file__, f"positions-{scheme}-{seed}", recipe, train_and_measure)
 
 
 def main() -> None:
     """Train all and write the record."""
+    command_line(__doc__).parse_args()
     torch.set_num_threads(1)
     found = {(scheme, seed): run(scheme, seed) for seed in SEEDS for scheme in SCHEMES}
     record = {
-        "provenance": provenance(__file__),
+        "provenance": shared_provenance(list(found.values())),
         "trained": TRAINED,
         "tested": TESTED,
         "buckets": [list(bucket) for bucket in BUCKETS],

@@ -7,7 +7,7 @@ eight symbols, then so many others, and has to name the first one.
 import time
 
 import torch
-from provenance import provenance, write_record
+from provenance import command_line, provenance, write_record
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -68,6 +68,7 @@ def recall(name: str, distance: int, seed: int) -> float:
 
 def main() -> None:
     """Train all and write the record."""
+    command_line(__doc__).parse_args()
     torch.set_num_threads(1)
     started = time.process_time()
     recalled: dict[str, list[list[float]]] = {}

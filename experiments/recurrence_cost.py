@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from provenance import provenance, write_record
+from provenance import command_line, provenance, write_record
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -135,6 +135,7 @@ def gradient_norms(length: int = 50, size: int = 32, seeds: int = 5) -> dict[str
 
 def main() -> None:
     """Measure everything and write the record."""
+    command_line(__doc__).parse_args()
     torch.set_num_threads(1)
     load = os.getloadavg()[0]
     rows: list[dict[str, Any]] = []

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import classifiers
+import provenance
 import pytest
 
 SMALL = replace(
@@ -19,9 +20,9 @@ SMALL = replace(
 
 
 def test_a_run_is_kept_and_gives_the_same_figures_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(classifiers, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "KEPT", tmp_path)
     first = classifiers.run(SMALL, "HAN", 0)
-    (kept,) = (tmp_path / "_build" / "experiments").iterdir()
+    (kept,) = tmp_path.iterdir()
     assert classifiers.run(SMALL, "HAN", 0) == first
     kept.unlink()
     assert classifiers.run(SMALL, "HAN", 0) == first

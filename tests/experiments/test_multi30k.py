@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import product
 
 import multi30k
+import provenance
 import pytest
 
 from attention_lib.data.pairs import TextPair
@@ -25,7 +26,7 @@ RECIPE = multi30k.Recipe(
 @pytest.fixture(autouse=True)
 def made_up(monkeypatch, tmp_path):
     """Train on the captions, and keep files in a folder of the test's own."""
-    monkeypatch.setattr(multi30k, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "KEPT", tmp_path)
     monkeypatch.setattr(multi30k, "multi30k", lambda split: CAPTIONS[:11])
     multi30k.corpus.cache_clear()
     yield
@@ -51,7 +52,7 @@ def test_every_model_is_trained_and_measured(name):
 
 def test_a_run_that_is_broken_off_goes_on_to_the_same_figures(monkeypatch, tmp_path):
     whole = multi30k.run("Transformer-tiny", RECIPE, 0, 1)
-    (kept,) = (tmp_path / "_build" / "experiments").iterdir()  # no checkpoint is left
+    (kept,) = tmp_path.iterdir()  # no checkpoint is left
     kept.unlink()
 
     original, calls = multi30k.token_batches, []

@@ -1,11 +1,14 @@
 """The recorded results are whole, and come from the scripts in experiments/."""
 
+import re
+import subprocess
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 
 import luong_variants
 import multi30k
+import provenance
 import pytest
 
 from attention_lib.metrics import bleu
@@ -21,6 +24,19 @@ def test_a_record_says_where_it_comes_from(name):
     assert (ROOT / origin["script"]).is_file()
     assert {"commit", "date", "device", "python", "torch"} <= set(origin)
     assert all(origin.values())
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_makefile_repeats_every_record(name):
+    script = read_results(name)["provenance"]["script"]
+    commands = subprocess.run(
+        ["make", "--dry-run", "--always-make", "results", "test-gpu"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert re.search(rf"\b{Path(script).stem}\b", commands)
 
 
 def test_an_unknown_record_is_refused_with_those_there_are():
@@ -50,13 +66,13 @@ def test_the_figures_by_length_belong_to_all_test_sentences(corpus):
 
 
 def test_a_run_gives_the_same_figures_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(luong_variants, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "KEPT", tmp_path)
     small = replace(
         luong_variants.RECIPES["grammar"], pairs=300, held_out=60, steps=5, d_hidden=8, longer=13
     )
     small = replace(small, buckets=((3, 12), (13, 13)))
     first = luong_variants.run(small, "local-p general", 0)
-    (kept,) = (tmp_path / "_build" / "experiments").iterdir()
+    (kept,) = tmp_path.iterdir()
     assert luong_variants.run(small, "local-p general", 0) == first
     kept.unlink()
     assert luong_variants.run(small, "local-p general", 0) == first
