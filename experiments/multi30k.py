@@ -49,7 +49,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "Transformer-tiny": {"norm": "pre", "positions": "rotary"},
 }
 BUCKETS = ((1, 8), (9, 11), (12, 14), (15, 18), (19, 40))
-PENALTIES = (0.0, 0.6, 1.0)
+PENALTIES = (0.0, 0.6, 1.0, 1.4, 1.8)
 SIGNATURES = {
     "bleu_raw": metrics.raw_bleu(["a"], ["a"]).signature,
     "bleu_tokenised": metrics.tokenised_bleu(["a"], ["a"]).signature,

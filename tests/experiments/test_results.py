@@ -5,7 +5,9 @@ import subprocess
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
+from statistics import mean
 
+import captioning
 import luong_variants
 import multi30k
 import provenance
@@ -90,3 +92,25 @@ def test_the_tiny_transformer_was_trained_and_measured_by_the_recipe_of_the_scri
     assert run["length_penalty"] in multi30k.PENALTIES
     assert [point["step"] for point in run["validation"]] == list(range(400, recipe.steps + 1, 400))
     assert sum(row["sentences"] for row in run["by_length"]) == 1000
+
+
+def test_every_captioner_was_measured_with_every_seed_by_the_recipe_of_the_script():
+    record = read_results("captioning")
+    assert asdict(captioning.RECIPE).items() <= record.items()
+    assert record["variants"] == captioning.VARIANTS
+    wanted = product(captioning.VARIANTS, captioning.SEEDS)
+    assert sorted((run["variant"], run["seed"]) for run in record["runs"]) == sorted(wanted)
+
+
+def test_attention_describes_better_and_looks_where_its_word_is():
+    record = read_results("captioning")
+    by_variant = {
+        variant: [run for run in record["runs"] if run["variant"] == variant]
+        for variant in record["variants"]
+    }
+    right = {v: mean(run["exact_match"] for run in runs) for v, runs in by_variant.items()}
+    blind = right.pop("no attention")
+    assert min(right.values()) > blind
+    for variant in right:
+        for run in by_variant[variant]:
+            assert run["pointing_accuracy"] > 5 * record["pointing_accuracy_by_chance"]
