@@ -264,8 +264,9 @@ class _TiledAttention(torch.autograd.Function):
         query, key, value, context, log_total = ctx.saved_tensors
         wide = log_total.dtype
         scale = 1 / math.sqrt(query.shape[-1])
-        d_query, d_key, d_value = (torch.zeros_like(t, dtype=wide) for t in (query, key, value))
+        # Before the gradients take their place: the product is as large as one of them.
         delta = (grad.to(wide) * context).sum(-1, keepdim=True)
+        d_query, d_key, d_value = (torch.zeros_like(t, dtype=wide) for t in (query, key, value))
         for keys in ctx.tiles.keys(key.shape[1]):
             tile_k, tile_v = key[:, keys].to(wide), value[:, keys].to(wide)
             for queries in ctx.tiles.queries_of(keys, query.shape[1]):
