@@ -1,5 +1,6 @@
 """The recorded results are whole, and come from the scripts in experiments/."""
 
+import json
 import re
 import subprocess
 from dataclasses import asdict, replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 
 import captioning
+import classifiers
 import luong_variants
 import multi30k
 import provenance
@@ -114,3 +116,25 @@ def test_attention_describes_better_and_looks_where_its_word_is():
     for variant in right:
         for run in by_variant[variant]:
             assert run["pointing_accuracy"] > 5 * record["pointing_accuracy_by_chance"]
+
+
+@pytest.mark.parametrize("corpus", classifiers.RECIPES)
+def test_every_classifier_was_measured_with_every_seed_by_the_recipe_of_the_script(corpus):
+    record = read_results("classifiers")["corpora"][corpus]
+    recipe = json.loads(json.dumps(asdict(classifiers.RECIPES[corpus])))
+    assert recipe.items() <= record.items()
+    wanted = product(classifiers.MODELS, classifiers.SEEDS)
+    assert sorted((run["model"], run["seed"]) for run in record["runs"]) == sorted(wanted)
+
+
+@pytest.mark.parametrize("corpus", classifiers.RECIPES)
+def test_every_classifier_has_learned_to_read(corpus):
+    record = read_results("classifiers")["corpora"][corpus]
+    for found in record["accuracy"].values():
+        assert found["mean"] > record["share_of_the_larger_class"] + 0.05
+
+
+def test_a_bag_misses_what_the_made_up_reviews_say_by_their_order():
+    accuracy = read_results("classifiers")["corpora"]["reviews"]["accuracy"]
+    for name in classifiers.ATTENTIVE:
+        assert accuracy[name]["mean"] > accuracy["bag of words"]["mean"] + 0.4
