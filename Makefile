@@ -69,7 +69,7 @@ results: .venv/installed
 			positions norm_order captioning classifiers; do \
 		$(BIN)/python experiments/$$script.py || exit 1; \
 	done
-	$(BIN)/python experiments/multi30k.py --steps 2400 --max-tokens 1024 --name multi30k_short
+	$(BIN)/python experiments/multi30k.py --steps 1600 --max-tokens 2048 --name multi30k_short
 	$(BIN)/python experiments/multi30k.py --models Transformer-tiny --every 400 --lowercase \
 		--word-dropout 0.1 --name multi30k_lowercase
 

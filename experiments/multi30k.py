@@ -1,7 +1,7 @@
 """Train recurrent translators and a Transformer on Multi30k, English to German, over three seeds.
 
     ATTENTION_DATA=folder/with/multi30k python experiments/multi30k.py --workers 2
-    python experiments/multi30k.py --steps 2400 --max-tokens 1024 --name multi30k_short
+    python experiments/multi30k.py --steps 1600 --max-tokens 2048 --name multi30k_short
     python experiments/multi30k.py --models Transformer-tiny --every 400 --lowercase \\
         --word-dropout 0.1 --name multi30k_lowercase
 
