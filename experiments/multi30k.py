@@ -2,8 +2,8 @@
 
     ATTENTION_DATA=folder/with/multi30k python experiments/multi30k.py --workers 2
     python experiments/multi30k.py --steps 1600 --max-tokens 2048 --name multi30k_short
-    python experiments/multi30k.py --models Transformer-tiny --every 400 --lowercase \\
-        --word-dropout 0.1 --name multi30k_lowercase
+    python experiments/multi30k.py --models Transformer-tiny --seeds 0 --every 400 --lowercase \\
+        --name multi30k_lowercase
 
 Without ATTENTION_DATA the corpus is downloaded. Everything is tuned on the validation pairs; the
 test pairs are translated once, in the end. A run that is broken off goes on from its checkpoint in
