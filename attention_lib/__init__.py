@@ -6,9 +6,9 @@ A module uses those of its own floor and of the floors below.
 floor, from the top  modules
 ===================  ==========================================================================
 judging and showing  evaluation, explanation, plots
-using                training, checkpoint, decoding, metrics, inside, recurrence_cost
+using                training, checkpoint, decoding, metrics, recurrence_cost
 models               seq2seq, transformer, language_models, captioning, classification
-layers               recurrent, layers, visual_attention
+layers               recurrent, layers, visual_attention, inside
 building blocks      multihead, pooling, embedding, padding, losses, schedules, fast_recurrent
 attention            attention, efficient, triton_attention, area_attention, local_attention, fast
 data and records     data, results

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from attention_lib.attention import masked_softmax
 from attention_lib.data.shapes import CaptionBatch
 from attention_lib.embedding import Embedding
+from attention_lib.inside import attention_entropy
 from attention_lib.losses import Loss
 from attention_lib.scores import additive_score
 from attention_lib.visual_attention import (
@@ -323,7 +324,7 @@ def _hard_loss(
     config, lengths = model.config, real.sum(1)
     now = (words.detach().sum() / lengths.sum()).to(model.baseline.dtype)
     before = torch.where(model.baseline.isnan(), now, model.baseline)
-    entropy = torch.special.entr(weights).sum(-1).masked_fill(~real, 0.0).sum(1)
+    entropy = attention_entropy(weights).masked_fill(~real, 0.0).sum(1)
     with torch.no_grad():
         model.baseline.copy_(0.9 * before + 0.1 * now)
     return hard_attention_loss(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from attention_lib.data.batching import Encoder
 from attention_lib.data.documents import (
     Document,
     DocumentBatch,
@@ -20,8 +21,8 @@ from attention_lib.data.documents import (
     document_batch,
     flat_batch,
     ordered_document_batches,
+    refuse_pieces,
 )
-from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.embedding import Embedding
 from attention_lib.losses import Loss
 from attention_lib.masks import length_mask
@@ -227,12 +228,18 @@ class HAN(nn.Module):
         Raises:
             ValueError: if the shapes do not fit, padding stands before a real word or sentence, or
                 a document is empty.
+            TypeError: if a mask is not bool.
         """
         if words.shape != word_mask.shape or words.shape[:-1] != sentence_mask.shape:
             raise ValueError(
                 f"words are {tuple(words.shape)}, word_mask {tuple(word_mask.shape)}, "
                 f"sentence_mask {tuple(sentence_mask.shape)}; wanted (batch, sentences, words) "
                 "twice and (batch, sentences)"
+            )
+        if (word_mask.dtype, sentence_mask.dtype) != (torch.bool, torch.bool):
+            raise TypeError(
+                f"word_mask is of {word_mask.dtype}, sentence_mask of {sentence_mask.dtype}; "
+                "wanted torch.bool twice"
             )
         real = sentence_mask & word_mask.any(-1)
         inputs, mask = self.dropout(self.embedding(words))[real], word_mask[real]
@@ -286,7 +293,7 @@ class HAHNN(HAN):
 def _read(rnn: nn.GRU, inputs: Tensor, mask: Tensor) -> Tensor:
     """Run over the real positions of (rows, length, d); the states at the padding are zero."""
     lengths = mask.sum(-1)
-    if not torch.equal(mask, length_mask(lengths, mask.shape[1])) or int(lengths.min()) < 1:
+    if not (len(mask) and lengths.all() and torch.equal(mask, length_mask(lengths, mask.shape[1]))):
         raise ValueError(
             "a document wants at least one real word, and padding only behind real words and "
             "sentences; build the masks with attention_lib.data.documents.document_batch"
@@ -318,9 +325,11 @@ def classification_loss(model: nn.Module, batch: FlatBatch | DocumentBatch) -> L
 
 
 def _outputs(
-    model: Any, documents: Sequence[Document], vocabulary: Vocabulary, batch_size: int = 100
+    model: Any, documents: Sequence[Document], vocabulary: Encoder, batch_size: int = 100
 ) -> Iterator[tuple[Tensor, Weights | None, FlatBatch | DocumentBatch]]:
     """Run a model over documents in the order given, dropout off."""
+    if not documents:
+        raise ValueError("no documents to classify")
     model.eval()
     device = next(model.parameters()).device
     collate = model.collate
@@ -331,30 +340,40 @@ def _outputs(
         yield logits, weights, batch
 
 
-def predict(model: nn.Module, documents: Sequence[Document], vocabulary: Vocabulary) -> Tensor:
-    """Give the probability of each class: (documents, num_classes), dropout off."""
+def predict(model: nn.Module, documents: Sequence[Document], vocabulary: Encoder) -> Tensor:
+    """Give the probability of each class: (documents, num_classes).
+
+    Dropout is off: the model is left in evaluation mode.
+
+    Raises:
+        ValueError: if there are no documents.
+    """
     return torch.cat([logits.softmax(-1) for logits, *_ in _outputs(model, documents, vocabulary)])
 
 
-def accuracy(model: nn.Module, documents: Sequence[Document], vocabulary: Vocabulary) -> float:
-    """Share of the documents whose likeliest class is their label."""
+def accuracy(model: nn.Module, documents: Sequence[Document], vocabulary: Encoder) -> float:
+    """Share of the documents whose likeliest class is their label; see :func:`predict`."""
     labels = torch.tensor([document.label for document in documents])
     guesses = predict(model, documents, vocabulary).argmax(-1).cpu()
     return (guesses == labels).double().mean().item()
 
 
 def attention_by_word(
-    model: nn.Module, documents: Sequence[Document], vocabulary: Vocabulary
+    model: nn.Module, documents: Sequence[Document], vocabulary: Encoder
 ) -> list[Tensor]:
     """Read off the share that each word of each document has.
+
+    The model is left in evaluation mode.
 
     Returns:
         for each document (words,) in reading order, with sum 1: α_t of flat text, α_it α_i of
         sentences.
 
     Raises:
-        ValueError: if the model reads the final state only.
+        ValueError: if the model reads the final state only, there are no documents, or the
+            vocabulary cuts words into pieces.
     """
+    refuse_pieces(documents, vocabulary)
     shares: list[Tensor] = []
     for _, weights, batch in _outputs(model, documents, vocabulary):
         if weights is None:
@@ -365,13 +384,14 @@ def attention_by_word(
 
 
 def keywords(
-    model: nn.Module, documents: Sequence[Document], vocabulary: Vocabulary, *, top: int = 3
+    model: nn.Module, documents: Sequence[Document], vocabulary: Encoder, *, top: int = 3
 ) -> list[list[tuple[str, float]]]:
     """Find the words that each document's attention rests on.
 
     Returns:
         for each document its ``top`` words with their shares, the largest first.
 
+    >>> from attention_lib.data.vocabulary import Vocabulary
     >>> review = Document((("good", "soup"), ("thank", "you")), 1)
     >>> vocabulary = Vocabulary([review.words])
     >>> keywords(BagClassifier(len(vocabulary), 2), [review], vocabulary, top=2)

@@ -13,7 +13,11 @@ class Decodable(Protocol):
     """What a model must offer to be decoded."""
 
     def start(self, src: Tensor, src_lengths: Tensor | None) -> Any:
-        """Read what is written about; the result has ``repeat(times)`` and ``select(rows)``."""
+        """Read what is written about; the result has ``repeat(times)`` and ``select(rows)``.
+
+        A state that counts positions by itself has ``rest(done)``, too: finished rows stay where
+        they are.
+        """
 
     def step(self, words: Tensor, state: Any) -> tuple[Tensor, Any, Tensor | None]:
         """Map the last words (batch,) to logits (batch, vocabulary), a state and weights."""
@@ -153,6 +157,8 @@ def keep_top_p(logits: Tensor, p: float) -> Tensor:
     """
     if not 0 < p <= 1:
         raise ValueError(f"top_p is {p}; wanted a probability above 0, up to 1")
+    if p == 1:  # a sum of rounded probabilities may reach 1 early
+        return logits
     ordered, order = logits.sort(-1, descending=True)
     probs = _wide(ordered).softmax(-1)
     # A word goes if those before it have p already.
@@ -185,11 +191,17 @@ def _decode(
         log_prob = torch.where(done, log_prob, log_prob + gained)
         words = torch.where(done, eos, words)
         done = done | (words == eos)
+        state = _rest(state, done)
         written.append(words)
         rows.append(weights)
         if bool(done.all()):
             break
     return _collect(written, rows, log_prob, lengths, eos)
+
+
+def _rest(state: Any, done: Tensor) -> Any:
+    """Let finished rows (rows,) rest; what they write is not read."""
+    return state.rest(done) if hasattr(state, "rest") else state
 
 
 def _wide(logits: Tensor) -> Tensor:
@@ -278,6 +290,7 @@ def beam_search(
         state = state.select((first_row + parents).flatten())
         written = torch.cat([written.gather(1, _like(parents, written)), words[:, :, None]], -1)
         done = done.gather(1, parents) | (words == eos)
+        state = _rest(state, done.flatten())
         if bool(done.all()):
             break
     return _best(written[:, :, 1:], totals, eos, length_penalty)

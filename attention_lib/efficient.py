@@ -30,13 +30,18 @@ def online_softmax(scores: Tensor) -> Tensor:
     Returns:
         weights with the shape and dtype of ``scores``; a row of −∞ alone gets zeros.
 
+    Raises:
+        TypeError: if ``scores`` are not floating.
+
     Milakov and Gimelshein (2018), "Online normalizer calculation for softmax", algorithm 3.
 
     >>> online_softmax(torch.tensor([0.0, -torch.inf, 0.0]))
     tensor([0.5000, 0.0000, 0.5000])
     """
+    if not scores.is_floating_point():
+        raise TypeError(f"scores are {scores.dtype}; wanted a floating dtype, e.g. scores.float()")
     wide = scores.to(_at_least_float32(scores))
-    maximum = torch.full_like(wide[..., 0], -torch.inf)
+    maximum = wide.new_full(wide.shape[:-1], -torch.inf)
     total = torch.zeros_like(maximum)
     for score in wide.unbind(-1):
         new_maximum = torch.maximum(maximum, score.detach())
@@ -323,7 +328,7 @@ def sliding_window_attention(
     window = min(window, max(length - 1, 0))
     after = 0 if causal else window
     block = max(window, 32)
-    blocks = -(-length // block)
+    blocks = max(1, -(-length // block))
     rest = blocks * block - length
 
     def cut(tensor: Tensor, before: int, after: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Put a trained translator to the test: translations, alignments and the figures of both."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attention_lib import metrics
-from attention_lib.data.batching import SentencePair, make_batch, ordered_batches
+from attention_lib.data.batching import SentencePair, ordered_batches
 from attention_lib.data.subwords import Subwords
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.decoding import Decoded, beam_search, greedy_decode
@@ -39,14 +40,19 @@ class Translator:
     ) -> list[Decoded]:
         """Translate the sources of ``pairs``; a beam of 1 is greedy and keeps the weights.
 
-        A translation may be twice as long as the longest source and five words more.
+        A translation may be twice as long as the longest source and five words more, but no longer
+        than learned positions reach. The model is left in evaluation mode.
+
+        Raises:
+            ValueError: if ``batch_size`` is below 1, or a source is empty.
         """
         lengths = [len(self.src.encode(pair.src)) for pair in pairs]
         # Sentences of like length end together; the longest come first, so that memory that is
         # too small shows at once.
         order = sorted(range(len(pairs)), key=lengths.__getitem__, reverse=True)
         ends: dict[str, Any] = {"bos": self.tgt.bos, "eos": self.tgt.eos}
-        ends["max_length"] = 2 * max(lengths, default=0) + 5
+        reach = getattr(self.model, "max_target_length", None) or math.inf
+        ends["max_length"] = min(2 * max(lengths, default=0) + 5, reach)
         device = next(self.model.parameters()).device
         self.model.eval()
         decoded: dict[int, Decoded] = {}
@@ -64,13 +70,18 @@ class Translator:
     def translate(
         self, pairs: Sequence[SentencePair], *, beam_size: int = 1, length_penalty: float = 0.0
     ) -> list[str]:
-        """Translate the sources of ``pairs`` into strings of words between spaces."""
+        """Translate the sources of ``pairs`` into strings of words between spaces.
+
+        See :meth:`decode`.
+        """
         decoded = self.decode(pairs, beam_size=beam_size, length_penalty=length_penalty)
         return [" ".join(self.tgt.decode(sentence.words)) for sentence in decoded]
 
     @torch.no_grad()
     def align(self, pairs: Sequence[SentencePair], *, batch_size: int = 100) -> list[Tensor]:
         """Read the weights while the model is led through the given translations.
+
+        The model is left in evaluation mode.
 
         Returns:
             for each pair (target words, source words): row j holds the weights with which the
@@ -82,10 +93,9 @@ class Translator:
         """
         maps: list[Tensor] = []
         self.model.eval()
-        for start in range(0, len(pairs), batch_size):
-            group = pairs[start : start + batch_size]
-            batch = make_batch(group, self.src, self.tgt)
-            batch = batch.to(next(self.model.parameters()).device)
+        device = next(self.model.parameters()).device
+        for batch in ordered_batches(pairs, self.src, self.tgt, batch_size=batch_size):
+            batch = batch.to(device)
             with record_attention(self.model) as heads:
                 _, weights = self.model(batch.src, batch.src_lengths, batch.tgt_in)
             if weights is None:
@@ -96,7 +106,10 @@ class Translator:
         return maps
 
     def perplexity(self, pairs: Sequence[SentencePair], *, batch_size: int = 100) -> float:
-        """Perplexity per target token (<eos> included) of the given translations."""
+        """Perplexity per target token (<eos> included) of the given translations.
+
+        The model is left in evaluation mode.
+        """
         batches = ordered_batches(pairs, self.src, self.tgt, batch_size=batch_size)
         model: nn.Module = self.model
         return metrics.perplexity(mean_loss(model, batches))

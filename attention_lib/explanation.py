@@ -2,31 +2,33 @@
 
 Most tests take *scores*: for each document one number a word, in reading order, the larger the
 more important. :func:`attention_lib.classification.attention_by_word` gives those of attention,
-:func:`gradient_by_word` and :func:`random_scores` what to compare them with.
+:func:`gradient_by_word` and :func:`random_scores` what to compare them with. What runs the model
+leaves it in evaluation mode.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from attention_lib.classification import Weights, predict
+from attention_lib.data.batching import Encoder
 from attention_lib.data.documents import (
     Document,
     DocumentBatch,
     FlatBatch,
     ordered_document_batches,
+    refuse_pieces,
 )
-from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.pooling import Pool
 
 AnyBatch = FlatBatch | DocumentBatch
 
 
 def gradient_by_word(
-    model: nn.Module, documents: Sequence[Document], vocabulary: Vocabulary
+    model: nn.Module, documents: Sequence[Document], vocabulary: Encoder
 ) -> list[Tensor]:
     r"""Ask the gradient how much each word moves the decision: :math:`|\,g_t \cdot x_t\,|`.
 
@@ -41,8 +43,19 @@ def gradient_by_word(
     Returns:
         for each document (words,), each at least 0.
 
+    Raises:
+        TypeError: if the model has no ``embedding``.
+        ValueError: if the vocabulary cuts words into pieces.
+
     Jain & Wallace (2019), section 4.1, compare attention with these.
     """
+    table = getattr(model, "embedding", None)
+    if not isinstance(table, nn.Module):
+        raise TypeError(
+            f"a {type(model).__name__} has no embedding, the table of its word vectors; wanted a "
+            "classifier of attention_lib.classification, or one with such a table"
+        )
+    refuse_pieces(documents, vocabulary)
     scores: list[Tensor] = []
     for batch in _batches(model, documents, vocabulary):
         vectors: list[Tensor] = []
@@ -52,7 +65,7 @@ def gradient_by_word(
             kept.append(output.detach().requires_grad_())
             return kept[-1]
 
-        hook = model.embedding.register_forward_hook(keep)  # type: ignore[union-attr]
+        hook = table.register_forward_hook(keep)
         # cuDNN has no backward pass for a recurrent network with dropout off.
         with hook, torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
             logits, _ = model(*batch.inputs)
@@ -93,7 +106,7 @@ class Erasure:
 def erase_top(
     model: nn.Module,
     documents: Sequence[Document],
-    vocabulary: Vocabulary,
+    vocabulary: Encoder,
     scores: Sequence[Tensor],
     *,
     count: int = 1,
@@ -115,7 +128,8 @@ def erase_top(
 
     Raises:
         ValueError: if a document has too few words, ``scores`` do not fit the documents, ``what``
-            is neither, or weights are to be erased and the model does not pool with weights.
+            is neither, or weights are to be erased and the model does not pool with weights or
+            the vocabulary cuts words into pieces.
 
     Serrano & Smith (2019) erase weights.
     """
@@ -130,6 +144,7 @@ def erase_top(
     if what == "words":
         left = [document.without(top) for document, top in zip(documents, tops, strict=True)]
         return _compare(before, predict(model, left, vocabulary))
+    refuse_pieces(documents, vocabulary)
     rows = iter(tops)
 
     def erase(weights: Weights, batch: AnyBatch) -> Weights:
@@ -158,7 +173,7 @@ def _normalised(weights: Tensor) -> Tensor:
 
 
 def permute_attention(
-    model: nn.Module, documents: Sequence[Document], vocabulary: Vocabulary, *, seed: int
+    model: nn.Module, documents: Sequence[Document], vocabulary: Encoder, *, seed: int
 ) -> Erasure:
     """Deal the attention weights out anew at random and see what the model decides then.
 
@@ -196,7 +211,7 @@ def _compare(before: Tensor, after: Tensor) -> Erasure:
 def _predict_with(
     model: nn.Module,
     documents: Sequence[Document],
-    vocabulary: Vocabulary,
+    vocabulary: Encoder,
     alter: Callable[[Weights, AnyBatch], Weights],
 ) -> Tensor:
     """Give the class probabilities under altered weights."""
@@ -216,9 +231,7 @@ def _predict_with(
     return torch.cat(found)
 
 
-def _batches(
-    model: Any, documents: Sequence[Document], vocabulary: Vocabulary
-) -> Iterator[AnyBatch]:
+def _batches(model: Any, documents: Sequence[Document], vocabulary: Encoder) -> Iterator[AnyBatch]:
     """Batch documents in the order given, for a model with dropout off, on its device."""
     model.eval()
     device = next(model.parameters()).device
@@ -240,7 +253,7 @@ def kendall_tau(first: Tensor, second: Tensor) -> float:
         second: (n,), b.
 
     Raises:
-        ValueError: if the two are not of one length.
+        ValueError: if the two are not of one length, or hold NaN, which has no rank.
 
     Kendall (1945).
 
@@ -252,10 +265,17 @@ def kendall_tau(first: Tensor, second: Tensor) -> float:
             f"rankings have shapes {tuple(first.shape)} and {tuple(second.shape)}; "
             "wanted (n,) twice"
         )
-    a = (first[:, None] - first).sign().double()
-    b = (second[:, None] - second).sign().double()
+    if first.isnan().any() or second.isnan().any():
+        raise ValueError(f"rankings hold NaN, which has no rank: {first} and {second}")
+    a, b = _order(first), _order(second)
     pairs = (a.abs().sum() * b.abs().sum()).sqrt().item()
     return (a * b).sum().item() / pairs if pairs else 0.0
+
+
+def _order(values: Tensor) -> Tensor:
+    """sgn(x_i − x_j) of all pairs; a difference may lie outside the type of small integers."""
+    larger = (values[:, None] > values).double()
+    return larger - larger.T
 
 
 def hit_rate(documents: Sequence[Document], scores: Sequence[Tensor]) -> float:
@@ -277,13 +297,20 @@ def deciding_share(documents: Sequence[Document], scores: Sequence[Tensor]) -> f
     """Mean share of a document's scores that falls on the words that decide its label.
 
     Raises:
-        ValueError: if a document does not know its deciding words, or ``scores`` do not fit.
+        ValueError: if a document does not know its deciding words, or ``scores`` do not fit, have
+            a negative number or do not have a positive one.
 
     >>> review = Document((("not", "bad", "!"),), 1, frozenset({0, 1}))
     >>> round(deciding_share([review], [torch.tensor([0.125, 0.75, 0.125])]), 3)
     0.875
     """
     _check(documents, scores, deciding=True)
+    for i, row in enumerate(scores):
+        if not ((row >= 0).all() and 0 < row.sum() < torch.inf):
+            raise ValueError(
+                f"the scores of document {i} have no shares: {row}; wanted numbers of at least 0, "
+                "with a sum above 0"
+            )
     shares = [
         (row[sorted(document.deciding)].sum() / row.sum()).item()
         for document, row in zip(documents, scores, strict=True)
@@ -328,12 +355,19 @@ class Guided(nn.Module):
         self.guide = guide.requires_grad_(False)
         self.collate = model.collate
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Weights]:
-        """Classify with the guide's weights; see the model's own ``forward``.
+    @property
+    def embedding(self) -> nn.Module:
+        """The table of word vectors of the model that learns."""
+        return cast(nn.Module, self.model.embedding)
+
+    def forward(self, *inputs: Tensor, weights: Weights | None = None) -> tuple[Tensor, Weights]:
+        """Classify with the guide's weights, or with others; see the model's own ``forward``.
 
         Raises:
             ValueError: if the guide weighs no words.
         """
+        if weights is not None:
+            return self.model(*inputs, weights=weights)[0], weights
         self.guide.eval()
         with torch.no_grad():
             _, weights = self.guide(*inputs)

@@ -25,6 +25,11 @@ _SATURATED = 1e4
 Scores = Callable[[Tensor], Tensor]
 
 
+# What a backward pass leaves for the gradient: (x_t, δ_t) by the pass and the number of the call.
+# A pass that asks for other gradients alone leaves products that are none of the next one's.
+_Seen = dict[tuple[int, int], tuple[Tensor, Tensor]]
+
+
 class SharedMatrix:
     r"""A matrix M that many steps multiply by; its gradient waits until all steps are known.
 
@@ -51,8 +56,7 @@ class SharedMatrix:
         if torch.is_autocast_enabled(kind):
             matrix = matrix.to(torch.get_autocast_dtype(kind))
             bias = None if bias is None else bias.to(matrix.dtype)
-        # What the backward pass leaves for the gradient: (x_t, δ_t) by the number of the call.
-        self.seen: dict[int, tuple[Tensor, Tensor]] = {}
+        self.seen: _Seen = {}
         self.calls = 0
         self.matrix, self.bias = _GradientAtTheEnd.apply(matrix, bias, self.seen)
 
@@ -69,7 +73,7 @@ class _GradientAtTheEnd(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, matrix: Tensor, bias: Tensor | None, seen: dict[int, tuple[Tensor, Tensor]]
+        ctx: Any, matrix: Tensor, bias: Tensor | None, seen: _Seen
     ) -> tuple[Tensor, Tensor | None]:
         ctx.seen = seen
         ctx.set_materialize_grads(False)
@@ -78,12 +82,12 @@ class _GradientAtTheEnd(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *_: None) -> tuple[Tensor | None, ...]:
-        if not ctx.seen:
-            return None, None, None
-        inputs, deltas = (
-            torch.cat(parts, dim=-2) for parts in zip(*ctx.seen.values(), strict=True)
-        )
+        now = torch._C._current_graph_task_id()
+        products = [product for (task, _), product in ctx.seen.items() if task == now]
         ctx.seen.clear()
+        if not products:
+            return None, None, None
+        inputs, deltas = (torch.cat(parts, dim=-2) for parts in zip(*products, strict=True))
         bias = deltas.sum(0) if ctx.needs_input_grad[1] else None
         return inputs.mT @ deltas, bias, None
 
@@ -97,7 +101,7 @@ class _Product(torch.autograd.Function):
         x: Tensor,
         matrix: Tensor,
         bias: Tensor | None,
-        seen: dict[int, tuple[Tensor, Tensor]],
+        seen: _Seen,
         call: int,
     ) -> Tensor:
         ctx.save_for_backward(x, matrix)
@@ -109,7 +113,7 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:
         x, matrix = ctx.saved_tensors
         if ctx.needs_input_grad[1]:
-            ctx.seen[ctx.call] = x.detach(), delta
+            ctx.seen[torch._C._current_graph_task_id(), ctx.call] = x.detach(), delta
         return delta @ matrix.mT, None, None, None, None
 
 
@@ -267,9 +271,11 @@ def _by_layer(state: CellState) -> list[CellState]:
 
 def one_dnn_where_it_can() -> AbstractContextManager[None]:
     """Use torch's own LSTM in mixed precision where oneDNN has none for this processor."""
-    mixed = torch.is_autocast_enabled("cpu")
-    if mixed and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return torch.backends.mkldnn.flags(enabled=False)
+    if torch.is_autocast_enabled("cpu"):
+        half = torch.get_autocast_dtype("cpu") == torch.float16
+        asked = torch.ops.mkldnn
+        if not (asked._is_mkldnn_fp16_supported if half else asked._is_mkldnn_bf16_supported)():
+            return torch.backends.mkldnn.flags(enabled=False)
     return nullcontext()
 
 

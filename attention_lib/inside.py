@@ -16,12 +16,16 @@ def attention_entropy(weights: Tensor) -> Tensor:
         weights: (..., L_q, L_k), each row with a sum of 1, or of 0 where nothing was to be seen.
 
     Returns:
-        (..., L_q) in nats: 0 for a single key, ln n for n keys alike.
+        (..., L_q) in nats, at least in float32: 0 for a single key, ln n for n keys alike. Its
+        gradient is finite at weights of 0, too.
 
     >>> attention_entropy(torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
     tensor([0.0000, 0.6931])
     """
-    return torch.special.entr(weights).sum(-1)
+    weights = weights.to(torch.promote_types(weights.dtype, torch.float32))
+    # The slope of −a ln a is infinite at 0, and softmax, whose slope is 0 there, would make it NaN.
+    # A weight of 1 adds nothing either.
+    return torch.special.entr(weights.where(weights != 0, 1.0)).sum(-1)
 
 
 def attention_rollout(layers: Sequence[Tensor]) -> Tensor:

@@ -192,6 +192,10 @@ class GPTState:
         caches = [cache.select(rows) for cache in self.caches]
         return GPTState(caches, self.seen[rows], self.lengths[rows])
 
+    def rest(self, done: Tensor) -> "GPTState":
+        """Take the last step back in rows (rows,) that are done: learned positions have an end."""
+        return replace(self, lengths=self.lengths - done.long())
+
 
 class GPT(nn.Module):
     """Predict the next token from those before: a Transformer's decoder without a source.

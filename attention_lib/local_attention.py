@@ -61,7 +61,8 @@ def local_p_centre(hidden: Tensor, w_p: Tensor, v_p: Tensor, lengths: Tensor) ->
         lengths: (batch,) true source lengths S.
 
     Returns:
-        (batch, L_q) real-valued positions in [0, S].
+        (batch, L_q) real-valued positions in [0, S], at least in float32: bfloat16 knows no
+        number between 64 and 64.5.
 
     Luong et al. (2015), equation 9 of section 3.2.
 
@@ -69,7 +70,10 @@ def local_p_centre(hidden: Tensor, w_p: Tensor, v_p: Tensor, lengths: Tensor) ->
     >>> local_p_centre(hidden, torch.zeros(4, 3), torch.zeros(4), lengths)
     tensor([[3., 3.]])
     """
-    return lengths[:, None] * torch.sigmoid(torch.tanh(hidden @ w_p.mT) @ v_p)
+    wide = torch.promote_types(hidden.dtype, torch.float32)
+    with torch.autocast(hidden.device.type, enabled=False):
+        share = torch.sigmoid(torch.tanh(hidden.to(wide) @ w_p.to(wide).mT) @ v_p.to(wide))
+        return lengths[:, None] * share
 
 
 def local_p_weights(
@@ -110,4 +114,4 @@ def local_p_weights(
     align = masked_softmax(scores, window_mask(centre, src_mask, window))
     positions = torch.arange(scores.shape[-1], device=scores.device)
     distance = positions - centre[..., None]
-    return align * torch.exp(-2 * (distance / window) ** 2)
+    return align * torch.exp(-2 * (distance / window) ** 2).to(align.dtype)

@@ -45,6 +45,8 @@ def noam(d_model: int, warmup: int) -> Schedule:
 def warmup_cosine(steps: int) -> Schedule:
     """Give fractions of the highest rate: a tenth of the steps up, then half a cosine down to 0.
 
+    Once all steps are done the rate stays 0.
+
     >>> [round(warmup_cosine(100)(done), 2) for done in (0, 4, 9, 10, 55, 100)]
     [0.1, 0.5, 1.0, 1.0, 0.5, 0.0]
     """
@@ -53,6 +55,7 @@ def warmup_cosine(steps: int) -> Schedule:
     def fraction(done: int) -> float:
         if done < warmup:
             return (done + 1) / warmup
-        return 0.5 + 0.5 * math.cos(math.pi * (done - warmup) / max(1, steps - warmup))
+        way = min(1.0, (done - warmup) / max(1, steps - warmup))
+        return 0.5 + 0.5 * math.cos(math.pi * way)
 
     return fraction

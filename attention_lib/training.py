@@ -211,7 +211,9 @@ def _check_finite(what: str, value: float, run: Run) -> None:
 def mean_loss(
     model: nn.Module, batches: Iterable[Any], loss: LossFunction = translation_loss
 ) -> float:
-    """Mean loss per target token or item over all batches, dropout off.
+    """Mean loss per target token or item over all batches.
+
+    Dropout is off: the model is left in evaluation mode.
 
     Raises:
         ValueError: if there is nothing to predict.

@@ -170,6 +170,11 @@ class Transformer(nn.Module):
         if config.tie != "none":
             self.output.weight = self.tgt_embedding.weight
 
+    @property
+    def max_target_length(self) -> int | None:
+        """The most words that can be written, with learned positions; else None."""
+        return self.config.max_length if self.config.positions == "learned" else None
+
     def forward(
         self, src: Tensor, src_lengths: Tensor | None, tgt_in: Tensor
     ) -> tuple[Tensor, Tensor | None]:

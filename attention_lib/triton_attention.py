@@ -48,8 +48,8 @@ def triton_attention(
         ImportError: if Triton is missing.
         RuntimeError: if the tensors are not on a CUDA device and Triton does not interpret, or a
             gradient would be wanted.
-        TypeError: if the dtypes differ or are not among those above, or the interpreter is given
-            bfloat16.
+        TypeError: if the dtypes differ or are not among those above, the lengths are no whole
+            numbers, or the interpreter is given bfloat16.
         ValueError: if the shapes do not fit, or a length exceeds L_k.
 
     Dao (2023), "FlashAttention-2", algorithm 1; Tillet et al. (2019), "Triton".
@@ -89,6 +89,8 @@ def _check(query: Tensor, key: Tensor, value: Tensor, lengths: Tensor | None, ca
         raise ValueError(
             f"query has length {query.shape[-2]}, key has {key.shape[-2]}; causal wants them equal"
         )
+    if lengths is not None and lengths.is_floating_point():
+        raise TypeError(f"lengths are {lengths.dtype}; wanted whole numbers, e.g. torch.int64")
     if lengths is not None and lengths.shape != query.shape[:1]:
         raise ValueError(
             f"lengths has shape {tuple(lengths.shape)}; wanted (batch,) = ({len(query)},)"

@@ -1,14 +1,16 @@
 """Padded batches of sentence pairs."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+Item = TypeVar("Item")
 
 
 class SentencePair(Protocol):
@@ -257,21 +259,13 @@ def batches(
     then shuffles the batches.
 
     Raises:
-        ValueError: if there are no pairs, or a source is empty; when the first batch is asked for.
+        ValueError: if there are no pairs, a source is empty, or ``batch_size`` is below 1; when
+            the first batch is asked for.
     """
     if not pairs:
         raise ValueError("no sentence pairs to batch")
-    generator = random.Random(seed)
-    pool = list(pairs)
-    while True:
-        generator.shuffle(pool)
-        groups: list[list[SentencePair]] = []
-        for start in range(0, len(pool), 50 * batch_size):
-            chunk = sorted(pool[start : start + 50 * batch_size], key=_lengths)
-            groups += _groups(chunk, batch_size)
-        generator.shuffle(groups)
-        for group in groups:
-            yield make_batch(group, src, tgt)
+    for group in shuffled_groups(pairs, batch_size, seed=seed, key=_lengths):
+        yield make_batch(group, src, tgt)
 
 
 def _lengths(pair: SentencePair) -> tuple[int, int]:
@@ -281,10 +275,65 @@ def _lengths(pair: SentencePair) -> tuple[int, int]:
 def ordered_batches(
     pairs: Sequence[SentencePair], src: Encoder, tgt: Encoder, *, batch_size: int
 ) -> Iterator[Batch]:
-    """Yield batches once, in the order given, for evaluation."""
-    for group in _groups(pairs, batch_size):
+    """Yield batches once, in the order given, for evaluation.
+
+    Raises:
+        ValueError: if ``batch_size`` is below 1; when the first batch is asked for.
+    """
+    for group in ordered_groups(pairs, batch_size):
         yield make_batch(group, src, tgt)
 
 
-def _groups(pairs: Sequence[SentencePair], size: int) -> list[list[SentencePair]]:
-    return [list(pairs[start : start + size]) for start in range(0, len(pairs), size)]
+def ordered_groups(items: Sequence[Item], batch_size: int) -> list[list[Item]]:
+    """Cut a sequence into groups of ``batch_size``, the last one with what is left.
+
+    Raises:
+        ValueError: if ``batch_size`` is below 1.
+
+    >>> ordered_groups("abcde", 2)
+    [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    _check_size(batch_size)
+    return [list(items[start : start + batch_size]) for start in range(0, len(items), batch_size)]
+
+
+def _check_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; a batch wants at least 1")
+
+
+def shuffled_groups(
+    items: Sequence[Item],
+    batch_size: int,
+    *,
+    seed: int,
+    key: Callable[[Item], Any],
+    chunk: int = 50,
+) -> Iterator[list[Item]]:
+    """Yield shuffled groups of like items for ever; see :func:`batches`.
+
+    Args:
+        items: at least one.
+        batch_size: items in a group.
+        seed: of the order.
+        key: what is alike in items that share a group.
+        chunk: groups whose items are sorted together; the more, the more alike they are.
+
+    Raises:
+        ValueError: if there are no items, or ``batch_size`` is below 1; when the first group is
+            asked for.
+    """
+    if not items:
+        raise ValueError("nothing to make batches of")
+    _check_size(batch_size)
+    generator = random.Random(seed)
+    pool = list(items)
+    while True:
+        generator.shuffle(pool)
+        groups = [
+            group
+            for part in ordered_groups(pool, chunk * batch_size)
+            for group in ordered_groups(sorted(part, key=key), batch_size)
+        ]
+        generator.shuffle(groups)
+        yield from groups

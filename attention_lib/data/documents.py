@@ -1,6 +1,5 @@
 """Documents as sentences of words, and their padded batches."""
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -8,8 +7,8 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from attention_lib.data.batching import pad_ids
-from attention_lib.data.vocabulary import Vocabulary, refuse_text
+from attention_lib.data.batching import Encoder, ordered_groups, pad_ids, shuffled_groups
+from attention_lib.data.vocabulary import refuse_text
 from attention_lib.masks import length_mask
 
 
@@ -146,15 +145,16 @@ class DocumentBatch:
 
 
 # Makes a batch of one of the two forms.
-Collate = Callable[[Sequence[Document], Vocabulary], FlatBatch | DocumentBatch]
+Collate = Callable[[Sequence[Document], Encoder], FlatBatch | DocumentBatch]
 
 
-def flat_batch(documents: Sequence[Document], vocabulary: Vocabulary) -> FlatBatch:
-    """Encode documents into rows of words.
+def flat_batch(documents: Sequence[Document], vocabulary: Encoder) -> FlatBatch:
+    """Encode documents into rows of words, or of subwords.
 
     Raises:
         ValueError: if there are no documents.
 
+    >>> from attention_lib.data.vocabulary import Vocabulary
     >>> day = Document((("a", "fine", "day"), ("yes", "!")), 1)
     >>> flat_batch([day], Vocabulary([day.words])).words.shape
     torch.Size([1, 5])
@@ -163,34 +163,33 @@ def flat_batch(documents: Sequence[Document], vocabulary: Vocabulary) -> FlatBat
     rows = [vocabulary.encode(document.words) for document in documents]
     return FlatBatch(
         words=pad_ids(rows, vocabulary.pad),
-        lengths=torch.tensor([len(document) for document in documents]),
+        lengths=torch.tensor([*map(len, rows)]),
         labels=torch.tensor([document.label for document in documents]),
     )
 
 
-def document_batch(documents: Sequence[Document], vocabulary: Vocabulary) -> DocumentBatch:
-    """Encode documents into sentences of words, with a mask for each of the two.
+def document_batch(documents: Sequence[Document], vocabulary: Encoder) -> DocumentBatch:
+    """Encode documents into sentences of words, or of subwords, with a mask for each of the two.
 
     Raises:
         ValueError: if there are no documents.
 
+    >>> from attention_lib.data.vocabulary import Vocabulary
     >>> day = Document((("a", "fine", "day"), ("yes", "!")), 1)
     >>> batch = document_batch([day], Vocabulary([day.words]))
     >>> batch.words.shape, batch.word_mask.sum(-1).tolist()
     (torch.Size([1, 2, 3]), [[3, 2]])
     """
     _check(documents)
-    sentences = max(len(document.sentences) for document in documents)
-    words = max(len(sentence) for document in documents for sentence in document.sentences)
-    lengths = torch.zeros(len(documents), sentences, dtype=torch.long)
-    ids = torch.full((len(documents), sentences, words), vocabulary.pad)
-    for row, document in enumerate(documents):
-        lengths[row, : len(document.sentences)] = torch.tensor([*map(len, document.sentences)])
-        rows = pad_ids([vocabulary.encode(s) for s in document.sentences], vocabulary.pad)
-        ids[row, : rows.shape[0], : rows.shape[1]] = rows
+    encoded = [[vocabulary.encode(s) for s in document.sentences] for document in documents]
+    sentences = max(map(len, encoded))
+    # What pads a document is an empty sentence.
+    rows = [row for document in encoded for row in document + [[]] * (sentences - len(document))]
+    ids = pad_ids(rows, vocabulary.pad).view(len(documents), sentences, -1)
+    lengths = torch.tensor([*map(len, rows)]).view(len(documents), sentences)
     return DocumentBatch(
         words=ids,
-        word_mask=length_mask(lengths.flatten(), words).view_as(ids),
+        word_mask=length_mask(lengths.flatten(), ids.shape[-1]).view_as(ids),
         sentence_mask=lengths > 0,
         labels=torch.tensor([document.label for document in documents]),
     )
@@ -203,7 +202,7 @@ def _check(documents: Sequence[Document]) -> None:
 
 def document_batches(
     documents: Sequence[Document],
-    vocabulary: Vocabulary,
+    vocabulary: Encoder,
     collate: Collate,
     *,
     batch_size: int,
@@ -220,19 +219,14 @@ def document_batches(
 
     Each pass over the documents sorts chunks of 20 batches by length, so that little is padded,
     and then shuffles the batches.
+
+    Raises:
+        ValueError: if there are no documents, or ``batch_size`` is below 1; when the first batch
+            is asked for.
     """
     _check(documents)
-    generator = random.Random(seed)
-    pool = list(documents)
-    while True:
-        generator.shuffle(pool)
-        groups: list[list[Document]] = []
-        for start in range(0, len(pool), 20 * batch_size):
-            chunk = sorted(pool[start : start + 20 * batch_size], key=_lengths)
-            groups += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
-        generator.shuffle(groups)
-        for group in groups:
-            yield collate(group, vocabulary)
+    for group in shuffled_groups(documents, batch_size, seed=seed, key=_lengths, chunk=20):
+        yield collate(group, vocabulary)
 
 
 def _lengths(document: Document) -> tuple[int, int]:
@@ -240,8 +234,27 @@ def _lengths(document: Document) -> tuple[int, int]:
 
 
 def ordered_document_batches(
-    documents: Sequence[Document], vocabulary: Vocabulary, collate: Collate, *, batch_size: int
+    documents: Sequence[Document], vocabulary: Encoder, collate: Collate, *, batch_size: int
 ) -> Iterator[FlatBatch | DocumentBatch]:
-    """Yield batches once, in the order given, for evaluation."""
-    for start in range(0, len(documents), batch_size):
-        yield collate(documents[start : start + batch_size], vocabulary)
+    """Yield batches once, in the order given, for evaluation.
+
+    Raises:
+        ValueError: if ``batch_size`` is below 1; when the first batch is asked for.
+    """
+    for group in ordered_groups(documents, batch_size):
+        yield collate(group, vocabulary)
+
+
+def refuse_pieces(documents: Sequence[Document], vocabulary: Encoder) -> None:
+    """Refuse an encoder that cuts words into pieces, where each word shall have one number.
+
+    Raises:
+        ValueError: if a document has more or fewer ids than words.
+    """
+    for document in documents:
+        ids = vocabulary.encode(document.words)
+        if len(ids) != len(document):
+            raise ValueError(
+                f"a document of {len(document)} words has {len(ids)} ids in this vocabulary; what "
+                "is said word by word wants one id a word: attention_lib.data.vocabulary.Vocabulary"
+            )

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attention_lib.data.batching import pad_ids
+from attention_lib.data.batching import pad_ids, shuffled_groups
 from attention_lib.data.vocabulary import Vocabulary
 
 SIZE = 48  # pixels, both ways
@@ -280,18 +280,12 @@ def caption_batches(
     then shuffles the batches.
 
     Raises:
-        ValueError: if there are no scenes.
+        ValueError: if there are no scenes, or ``batch_size`` is below 1; when the first batch is
+            asked for.
     """
     if not scenes:
         raise ValueError("no scenes to batch")
-    generator = random.Random(seed)
-    pool = list(scenes)
-    while True:
-        generator.shuffle(pool)
-        groups: list[list[Scene]] = []
-        for start in range(0, len(pool), 50 * batch_size):
-            chunk = sorted(pool[start : start + 50 * batch_size], key=lambda s: len(s.caption))
-            groups += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
-        generator.shuffle(groups)
-        for group in groups:
-            yield make_caption_batch(group, vocabulary)
+    for group in shuffled_groups(
+        scenes, batch_size, seed=seed, key=lambda scene: len(scene.caption)
+    ):
+        yield make_caption_batch(group, vocabulary)

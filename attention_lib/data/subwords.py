@@ -39,6 +39,10 @@ class Subwords:
         # A text that says "<eos>" means the five characters.
         self._tokenizer.encode_special_tokens = True
 
+    def __reduce__(self) -> tuple[type["Subwords"], tuple[Tokenizer]]:
+        # A copied or pickled tokenizer forgets encode_special_tokens.
+        return type(self), (self._tokenizer,)
+
     @classmethod
     def learn(cls, texts: Iterable[str | Sequence[str]], *, size: int) -> "Subwords":
         """Learn a vocabulary by merging the most frequent pairs of neighbours again and again.

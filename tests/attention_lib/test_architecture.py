@@ -14,9 +14,9 @@ FLOORS = [
     {"data", "results"},
     {"attention", "efficient", "triton_attention", "area_attention", "local_attention", "fast"},
     {"losses", "schedules", "embedding", "padding", "multihead", "pooling", "fast_recurrent"},
-    {"recurrent", "layers", "visual_attention"},
+    {"recurrent", "layers", "visual_attention", "inside"},
     {"seq2seq", "transformer", "language_models", "captioning", "classification"},
-    {"decoding", "checkpoint", "training", "metrics", "inside", "recurrence_cost"},
+    {"decoding", "checkpoint", "training", "metrics", "recurrence_cost"},
     {"evaluation", "explanation", "plots"},
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -334,3 +334,17 @@ def test_what_cannot_be_built_or_looked_at_is_refused():
         CaptionerConfig(13, expected=1.5)
     with pytest.raises(ValueError, match=r"pictures have shape \(3, 10, 14\); .* picture\[None\]"):
         build()(PICTURES[0], TGT[:1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_hard_attention_that_is_sure_trains_in_mixed_precision(dtype):
+    model = build("hard", entropy=0.1).float().train()
+    for parameter in model.parameters():
+        parameter.data.mul_(8)
+    pictures = CaptionBatch(PICTURES.float(), TGT, TGT_OUT, pad=0)
+    with torch.autocast("cpu", dtype):
+        loss = captioning_loss(model, pictures).total
+        weights = model(pictures.pictures, TGT)[1]
+    assert (weights == 0).any() or dtype == torch.bfloat16
+    loss.backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())

@@ -20,6 +20,7 @@ from attention_lib.classification import (
 )
 from attention_lib.data.documents import Document, document_batches
 from attention_lib.data.reviews import reviews
+from attention_lib.data.subwords import Subwords
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.pooling import attention_pool
 from attention_lib.training import fit
@@ -340,3 +341,40 @@ def test_masks_of_other_shapes_are_refused():
         model(words, word_mask[..., :-1], sentence_mask)
     with pytest.raises(ValueError, match=r"sentence_mask \(7, 1\)"):
         model(words, word_mask, sentence_mask[:, :1])
+    with pytest.raises(TypeError, match=r"word_mask is of torch.int64, .* wanted torch.bool"):
+        model(words, word_mask.long(), sentence_mask)
+
+
+@pytest.mark.parametrize("batch", ["of no documents", "of empty ones"])
+def test_hierarchical_models_refuse_what_has_no_word(batch):
+    model = build("HAN attention")
+    inputs = batch_for(model).inputs
+    if batch == "of no documents":
+        inputs = [part[:0] for part in inputs]
+    else:
+        inputs = [inputs[0], *map(torch.zeros_like, inputs[1:])]
+    with pytest.raises(ValueError, match="a document wants at least one real word"):
+        model(*inputs)
+
+
+def test_no_documents_are_no_question():
+    for ask in (predict, accuracy, attention_by_word):
+        with pytest.raises(ValueError, match="no documents to classify"):
+            ask(build("bag"), [], VOCABULARY)
+
+
+@pytest.mark.parametrize("kind", [BagClassifier, RecurrentClassifier, HAN])
+def test_subwords_are_read_to_the_last_but_give_words_no_shares(kind):
+    subwords = Subwords.learn([document.words for document in DOCUMENTS], size=300)
+    torch.manual_seed(0)
+    model = kind(len(subwords), 2)
+    nn.init.normal_(model.embedding.weight)
+    other = [
+        Document((*document.sentences[:-1], (*document.sentences[-1][:-1], "?")), 0)
+        for document in DOCUMENTS
+    ]
+    first, second = (predict(model, documents, subwords) for documents in (DOCUMENTS, other))
+    assert (first - second).abs().amax(1).min() > 1e-5
+    torch.testing.assert_close(predict(model, DOCUMENTS[2:3], subwords)[0], first[2])
+    with pytest.raises(ValueError, match="wants one id a word"):
+        attention_by_word(model, DOCUMENTS, subwords)

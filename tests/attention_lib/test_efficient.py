@@ -415,3 +415,18 @@ def test_tensors_of_different_dtypes_are_refused():
     query, key, value = change()
     with pytest.raises(TypeError, match=r"key has dtype torch.float16, query has torch.float32"):
         tiled_attention(query, key.half(), value)
+
+
+def test_online_softmax_of_no_scores_is_empty_and_of_integers_refused():
+    assert online_softmax(torch.zeros(2, 0)).shape == (2, 0)
+    with pytest.raises(TypeError, match=r"scores are torch.int64; wanted a floating dtype"):
+        online_softmax(torch.tensor([1, 2, 3]))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_sequence_of_nothing_has_an_empty_context(causal):
+    query, value = torch.zeros(2, 3, 0, 5, requires_grad=True), torch.zeros(2, 3, 0, 7)
+    context = sliding_window_attention(query, query, value, window=2, causal=causal)
+    assert context.shape == tiled_attention(query, query, value, window=2, causal=causal).shape
+    context.sum().backward()
+    assert query.grad.shape == query.shape

@@ -106,3 +106,21 @@ def test_a_transformer_aligns_by_the_mean_of_its_cross_attention():
     layers = [heads[f"decoder_layers.{i}.cross_attention"][0][1] for i in range(4)]
     by_hand = sum(layer.mean(0) for layer in layers) / 4
     assert torch.allclose(maps[1], by_hand[: len(pairs[1].tgt), : len(pairs[1].src)], atol=1e-6)
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_translations_are_no_longer_than_learned_positions_reach(beam_size):
+    torch.manual_seed(0)
+    config = replace(TransformerConfig.tiny(7), src_size=len(SRC), tgt_size=len(TGT), tie="output")
+    config = replace(config, positions="learned", max_length=11)
+    model = Transformer(config)
+    model.output.weight.data[TGT.eos] = 0.0  # hardly ever the most probable word
+    decoded = Translator(model, SRC, TGT).decode(PAIRS, beam_size=beam_size)
+    assert max(len(d.words) for d in decoded) == 11
+
+
+def test_batches_of_no_pairs_are_refused():
+    some = translator()
+    for ask in (some.decode, some.align, some.perplexity):
+        with pytest.raises(ValueError, match="batch_size is 0"):
+            ask(PAIRS, batch_size=0)

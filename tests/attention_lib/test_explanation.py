@@ -16,6 +16,7 @@ from attention_lib.classification import (
 )
 from attention_lib.data.documents import Document, document_batches
 from attention_lib.data.reviews import reviews
+from attention_lib.data.subwords import Subwords
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.explanation import (
     Guided,
@@ -27,6 +28,7 @@ from attention_lib.explanation import (
     permute_attention,
     random_scores,
 )
+from attention_lib.language_models import BERT, LanguageModelConfig, TextClassifier
 from attention_lib.training import fit
 
 DOCUMENTS = reviews(7, seed=3, min_sentences=2, max_sentences=5)
@@ -278,3 +280,60 @@ def test_frozen_parameters_change_no_gradient_score(name):
     model.requires_grad_(False)
     for row, same in zip(gradient_by_word(model, DOCUMENTS, VOCABULARY), wanted, strict=True):
         torch.testing.assert_close(row, same)
+
+
+def test_scores_without_shares_are_refused():
+    review = Document((("not", "bad", "!"),), 1, frozenset({0, 1}))
+    for row in ([0.0, 0.0, 0.0], [1.0, -2.0, 0.5], [math.nan, 1.0, 1.0], [math.inf, 1.0, 1.0]):
+        with pytest.raises(ValueError, match="the scores of document 0 have no shares"):
+            deciding_share([review], [torch.tensor(row)])
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.bool, torch.float16])
+def test_rankings_may_be_of_any_type(dtype):
+    first, second = torch.tensor([0, 1, 1]).to(dtype), torch.tensor([1, 0, 0]).to(dtype)
+    assert kendall_tau(first, first) == 1.0
+    assert kendall_tau(first, second) == -1.0
+    if dtype == torch.int8:
+        assert kendall_tau(torch.tensor([-100, 100]).to(dtype), torch.tensor([0, 1])) == 1.0
+
+
+def test_a_ranking_with_nan_is_refused():
+    with pytest.raises(ValueError, match="rankings hold NaN"):
+        kendall_tau(torch.tensor([1.0, math.nan]), torch.ones(2))
+
+
+def test_a_guided_model_can_be_explained_like_any_other():
+    guide, model = build("recurrent"), build("bag")
+    guided = Guided(model, guide)
+    changed = permute_attention(guided, DOCUMENTS, VOCABULARY, seed=0)
+    batch = guided.collate(DOCUMENTS, VOCABULARY)
+    other = Weights(guide(*batch.inputs)[1].words.roll(1, 1))
+    assert torch.equal(
+        guided(*batch.inputs, weights=other)[0], model(*batch.inputs, weights=other)[0]
+    )
+    assert changed.change.max() > 1e-3
+    erased = erase_top(guided, DOCUMENTS, VOCABULARY, longest_first(), what="weights")
+    assert erased.change.max() > 1e-3
+    # The votes of a bag are its word vectors, so its slope is the guide's weight.
+    scores = gradient_by_word(guided, DOCUMENTS, VOCABULARY)
+    shares = attention_by_word(guided, DOCUMENTS, VOCABULARY)
+    for row, share, document in zip(scores, shares, DOCUMENTS, strict=True):
+        votes = model.embedding(torch.tensor(VOCABULARY.encode(document.words)))
+        logits = (share @ votes + model.bias).detach().requires_grad_()
+        top = logits.max()
+        odds = top - logits.masked_fill(logits == top, -torch.inf).logsumexp(-1)
+        (slope,) = torch.autograd.grad(odds, logits)
+        torch.testing.assert_close(row, (share * (votes @ slope)).abs().detach())
+
+
+def test_words_in_pieces_and_models_without_word_vectors_have_no_scores():
+    subwords = Subwords.learn([document.words for document in DOCUMENTS], size=300)
+    model = RecurrentClassifier(len(subwords), 2)
+    with pytest.raises(ValueError, match="wants one id a word"):
+        gradient_by_word(model, DOCUMENTS, subwords)
+    with pytest.raises(ValueError, match="wants one id a word"):
+        erase_top(model, DOCUMENTS, subwords, longest_first(), what="weights")
+    bert = BERT(LanguageModelConfig.tiny(len(VOCABULARY)))
+    with pytest.raises(TypeError, match="a TextClassifier has no embedding"):
+        gradient_by_word(TextClassifier(bert, 2, cls_id=1), DOCUMENTS, VOCABULARY)

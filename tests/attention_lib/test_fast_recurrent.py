@@ -224,3 +224,23 @@ def test_the_padded_lstm_stays_near_in_half_precision(dtype, device):
     outputs, _ = padded_lstm(rnn.to(dtype), inputs.to(dtype), LENGTHS)
     assert outputs.dtype == dtype
     torch.testing.assert_close(outputs.float(), wanted, rtol=0, atol=0.03)
+
+
+def test_what_another_pass_left_is_in_no_gradient():
+    matrix, bias, inputs = matrix_and_inputs()
+    shared = SharedMatrix(matrix, bias)
+    one, other = (shared(x).tanh().sum() for x in inputs[:2])
+    torch.autograd.grad(one, inputs[0], retain_graph=True)
+    ours = torch.autograd.grad(other, [matrix, bias])
+    wanted = torch.autograd.grad((inputs[1] @ matrix + bias).tanh().sum(), [matrix, bias])
+    for got, exact in zip(ours, wanted, strict=True):
+        torch.testing.assert_close(got, exact, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_an_lstm_learns_in_either_half_precision(dtype, device):
+    model = build(ATTENTIONS[0], torch.float32, device, num_layers=2)
+    inputs = SRC.to(device), LENGTHS.to(device), TGT.to(device)
+    with torch.autocast(device, dtype):
+        outputs = model(*inputs)
+    assert all(part.isfinite().all() for part in gradients(outputs, model))

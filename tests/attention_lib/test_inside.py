@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from attention_lib.attention import masked_softmax
 from attention_lib.inside import (
     ablate_head,
     attention_entropy,
@@ -109,3 +110,21 @@ def test_what_cannot_be_measured_is_named():
         ablate_head(attention, "", 2),
     ):
         pass
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_entropy_has_a_finite_slope_where_a_weight_is_zero(dtype):
+    scores = torch.tensor([[0.0, -2000.0, -1.0]], dtype=dtype, requires_grad=True)
+    entropy = attention_entropy(masked_softmax(scores))
+    entropy.sum().backward()
+    pair = torch.tensor([0.0, -1.0], dtype=torch.float64, requires_grad=True)
+    wanted = attention_entropy(pair.softmax(-1))
+    wanted.backward()
+    atol = 2e-3 if dtype == torch.float16 else 1e-6
+    assert abs(entropy.item() - wanted.item()) < atol
+    slopes = torch.tensor([pair.grad[0], 0.0, pair.grad[1]], dtype=torch.float64)
+    torch.testing.assert_close(scores.grad[0].double(), slopes, rtol=0, atol=atol)
+
+
+def test_the_entropy_of_nothing_known_is_not_known():
+    assert attention_entropy(torch.tensor([0.5, math.nan])).isnan()

@@ -9,7 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM, BertModel, GPT2Config, GPT2LMHeadModel
 
+from attention_lib.classification import predict
 from attention_lib.data.documents import Document, FlatBatch
+from attention_lib.data.subwords import Subwords
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.decoding import beam_search, greedy_decode
 from attention_lib.language_models import (
@@ -346,3 +348,49 @@ def test_a_model_can_be_pickled_with_every_activation(activation):
     model = GPT(replace(LanguageModelConfig.tiny(11), activation=activation)).eval()
     ids = torch.tensor([[1, 5, 6]])
     assert torch.equal(pickle.loads(pickle.dumps(model))(ids), model(ids))
+
+
+def test_a_fine_tuned_classifier_reads_every_subword():
+    documents = [Document((("wonderful", "food"),), 1), Document((("wonderful", "fool"),), 0)]
+    subwords = Subwords.learn([document.words for document in documents], size=260)
+    torch.manual_seed(0)
+    bert = BERT(LanguageModelConfig.tiny(len(subwords)))
+    model = TextClassifier(bert, 2, cls_id=1).eval()
+    first, second = predict(model, documents, subwords)
+    assert (first - second).abs().max() > 1e-5
+
+
+class _OneRowEnds:
+    """A model whose first text ends at once, and the others never."""
+
+    def __init__(self, model, beams=1) -> None:
+        self.start, self.model, self.beams = model.start, model, beams
+
+    def step(self, words, state):
+        logits, state, weights = self.model.step(words, state)
+        logits = logits.clone()
+        logits[:, 2] = -1e9
+        logits[: self.beams, 2] = 1e9
+        return logits, state, weights
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_finished_text_does_not_run_out_of_learned_positions(beams):
+    torch.manual_seed(0)
+    model = GPT(replace(LanguageModelConfig.tiny(13), positions="learned", max_length=16)).eval()
+    ids, lengths = torch.randint(3, 13, (2, 12)), torch.tensor([12, 2])
+    texts, lengths, last = split_prompts(ids, lengths)
+    settings = {"eos": 2, "max_length": 14}
+    if beams == 1:
+        ended, running = greedy_decode(_OneRowEnds(model), texts, lengths, bos=last, **settings)
+    else:
+        settings["beam_size"] = beams
+        model_ = _OneRowEnds(model, beams)
+        ended, running = beam_search(model_, texts, lengths, bos=last, **settings)
+    assert (len(ended.words), len(running.words)) == (0, 14)
+    alone = _OneRowEnds(model, 0)
+    given = alone, texts[1:, :1], lengths[1:]
+    decode = greedy_decode if beams == 1 else beam_search
+    assert running.words == decode(*given, bos=last[1:], **settings)[0].words
+    with pytest.raises(ValueError, match="position 16 lies beyond the learned table"):
+        greedy_decode(alone, texts, lengths, bos=last, eos=2, max_length=6)

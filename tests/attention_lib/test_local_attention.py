@@ -105,3 +105,15 @@ def test_local_m_window_follows_the_step_and_waits_at_the_end(steps, longest, wi
     for b, t, s in np.ndindex(*mask.shape):
         centre = min(t, lengths[b] - 1)
         assert mask[b, t, s] == (abs(s - centre) <= window and s < lengths[b])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_the_centre_of_local_p_is_exact_in_half_precision(dtype, autocast):
+    """bfloat16 knows eight bits of a position: near 300 it would miss by up to one."""
+    hidden, w_p, v_p = (x.to(dtype) for x in (draw(4, 5, 7), draw(3, 7), draw(3)))
+    lengths = torch.tensor([300, 200, 299, 11])
+    with torch.autocast("cpu", dtype, enabled=autocast):
+        centre = local_p_centre(hidden, w_p, v_p, lengths)
+    exact = local_p_centre(*(x.double() for x in (hidden, w_p, v_p)), lengths)
+    torch.testing.assert_close(centre.double(), exact, rtol=0, atol=1e-3)

@@ -146,3 +146,8 @@ def test_a_temperature_near_zero_writes_the_likeliest_word(dtype):
     for temperature in (float("nan"), float("inf"), 0.0):
         with pytest.raises(ValueError, match="wanted a number above 0"):
             sample(Same, torch.zeros(1, 1), None, **settings | {"temperature": temperature})
+
+
+def test_a_probability_of_one_keeps_every_word():
+    logits = _logits(4, 50_000, 0) * 3
+    assert torch.equal(keep_top_p(logits, 1.0), logits)

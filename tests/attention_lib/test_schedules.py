@@ -56,3 +56,5 @@ def test_the_cosine_starts_above_zero_peaks_after_a_tenth_and_ends_at_zero(steps
     assert max(seen) == seen[warmup - 1] == 0.5
     assert seen[warmup:] == sorted(seen[warmup:], reverse=True)
     assert steps == 1 or warmup_cosine(steps)(steps) == pytest.approx(0.0, abs=1e-12)
+    assert warmup_cosine(steps)(steps + 1 + steps // 2) == warmup_cosine(steps)(steps + 1)
+    assert steps == 1 or warmup_cosine(steps)(2 * steps) == pytest.approx(0.0, abs=1e-12)

@@ -111,6 +111,8 @@ def test_no_queries_make_an_empty_context(machine):
         (lambda q, k, v: (q.double(), k, v), {}, TypeError, "query has dtype torch.float64;"),
         (lambda q, k, v: (q, k, v), {"lengths": torch.tensor([1])}, ValueError,
          "lengths has shape (1,); wanted (batch,) = (2,)"),
+        (lambda q, k, v: (q, k, v), {"lengths": torch.tensor([1.0, 2.5])}, TypeError,
+         "lengths are torch.float32; wanted whole numbers"),
         (lambda q, k, v: (q, k, v), {"lengths": torch.tensor([1, 6])}, ValueError,
          "lengths [1, 6] are not all within 0 … 5"),
         (lambda q, k, v: (q, k, v.requires_grad_()), {}, RuntimeError, "has no backward pass"),

@@ -14,6 +14,7 @@ from attention_lib.data.batching import (
     ordered_batches,
     pad_ids,
     shift_right,
+    shuffled_groups,
     token_batches,
 )
 from attention_lib.data.vocabulary import Vocabulary
@@ -173,3 +174,15 @@ def test_rows_are_padded_on_the_right_to_the_longest_even_where_one_is_empty():
     assert pad_ids([[3, 4], [], (5, 6, 7)], pad=9).tolist() == [[3, 4, 9], [9, 9, 9], [5, 6, 7]]
     assert pad_ids([[], []], pad=9).shape == (2, 0)
     assert pad_ids([[1]], pad=0).dtype == torch.int64
+
+
+@pytest.mark.parametrize("batch_size", [0, -3])
+def test_a_batch_of_no_pairs_is_refused(batch_size):
+    for make, order in ((batches, {"seed": 0}), (ordered_batches, {})):
+        with pytest.raises(ValueError, match=f"batch_size is {batch_size}; a batch wants"):
+            next(make(PAIRS, SRC, TGT, batch_size=batch_size, **order))
+
+
+def test_groups_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="nothing to make batches of"):
+        next(shuffled_groups([], 2, seed=0, key=len))

@@ -9,7 +9,9 @@ from attention_lib.data.documents import (
     document_batches,
     flat_batch,
     ordered_document_batches,
+    refuse_pieces,
 )
+from attention_lib.data.subwords import Subwords
 from attention_lib.data.vocabulary import Vocabulary
 
 REVIEW = Document((("we", "came", "late", "."), ("not", "bad"), ("thanks",)), 1, frozenset({4, 5}))
@@ -115,3 +117,23 @@ def test_the_order_of_batches_depends_on_the_seed_alone():
 def test_ordered_batches_keep_the_order_and_end():
     found = ordered_document_batches(of_lengths(5, 1, 3), VOCABULARY, flat_batch, batch_size=2)
     assert [batch.lengths.tolist() for batch in found] == [[5, 1], [3]]
+
+
+@pytest.mark.parametrize("collate", [flat_batch, document_batch])
+def test_subwords_are_all_read_and_none_of_the_padding(collate):
+    documents = [REVIEW, SHORT]
+    subwords = Subwords.learn([document.words for document in documents], size=260)  # bytes
+    batch = collate(documents, subwords)
+    rows = zip(batch.words, batch.word_mask, strict=True)
+    written = [subwords.text(row[mask].tolist()) for row, mask in rows]
+    assert [text.replace(" ", "") for text in written] == ["wecamelate.notbadthanks", "bad"]
+    with pytest.raises(ValueError, match=r"a document of 7 words has .* wants one id a word"):
+        refuse_pieces([REVIEW], subwords)
+    refuse_pieces([REVIEW], VOCABULARY)
+
+
+@pytest.mark.parametrize("batch_size", [0, -3])
+def test_a_batch_of_no_documents_is_refused(batch_size):
+    for make, settings in ((document_batches, {"seed": 0}), (ordered_document_batches, {})):
+        with pytest.raises(ValueError, match=f"batch_size is {batch_size}; a batch wants"):
+            next(make([SHORT], VOCABULARY, flat_batch, batch_size=batch_size, **settings))

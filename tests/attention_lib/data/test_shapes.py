@@ -173,3 +173,5 @@ def test_what_cannot_be_made_is_refused():
         make_caption_batch([], VOCABULARY)
     with pytest.raises(ValueError, match="no scenes to batch"):
         next(caption_batches([], VOCABULARY, batch_size=2, seed=0))
+    with pytest.raises(ValueError, match="batch_size is -2; a batch wants"):
+        next(caption_batches(WORLD, VOCABULARY, batch_size=-2, seed=0))

@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,3 +91,12 @@ def test_subwords_make_batches_of_texts():
     assert SUBWORDS.text(batch.src[0].tolist()) == CHINESE[0]
     assert SUBWORDS.text(batch.tgt_out[0].tolist()) == GERMAN[0]
     assert batch.tgt_out[0, -1] == SUBWORDS.eos
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))]
+)
+def test_a_copy_reads_marks_as_text_too(copied):
+    text = "Größere <eos> <pad>"
+    assert copied(SUBWORDS).encode(text) == SUBWORDS.encode(text)
+    assert copied(SUBWORDS).text(SUBWORDS.encode(text)) == text
