@@ -13,8 +13,8 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) ->
 
     .. math:: a_{ts} = \frac{m_{ts}\exp(e_{ts})}{\sum_{s'} m_{ts'}\exp(e_{ts'})}
 
-    Masked positions get exactly 0. A query that may attend to nothing gets all zeros and zero
-    gradients, never NaN. The exponentials are taken in at least float32.
+    Masked positions get exactly 0. A query that ``mask`` lets attend to nothing gets all zeros and
+    zero gradients, never NaN. The exponentials are taken in at least float32.
 
     Args:
         scores: floating, e.g. (batch, L_q, L_k); not changed.
@@ -52,15 +52,37 @@ def _check_mask(mask: Tensor, shape: torch.Size) -> None:
             f"mask has dtype {mask.dtype}; wanted torch.bool with True = may be attended to "
             "(for 0/1 masks: mask.bool())"
         )
-    try:
-        fits = torch.broadcast_shapes(mask.shape, shape) == shape
-    except RuntimeError:
-        fits = False
-    if not fits:
+    if not _broadcasts(mask, shape):
         raise ValueError(
             f"mask of shape {tuple(mask.shape)} does not broadcast to scores of shape "
             f"{tuple(shape)}{_advice(mask.dim(), len(shape))}"
         )
+
+
+def check_bias(bias: Tensor, shape: torch.Size) -> None:
+    """Refuse what cannot be added to scores of the given shape.
+
+    Raises:
+        TypeError: if ``bias`` is not floating.
+        ValueError: if it does not broadcast.
+    """
+    if not bias.is_floating_point():
+        raise TypeError(
+            f"bias has dtype {bias.dtype}; wanted floating numbers to add to the scores (what "
+            "forbids positions is the mask)"
+        )
+    if not _broadcasts(bias, shape):
+        raise ValueError(
+            f"bias of shape {tuple(bias.shape)} does not broadcast to scores of shape "
+            f"{tuple(shape)}"
+        )
+
+
+def _broadcasts(tensor: Tensor, shape: torch.Size) -> bool:
+    try:
+        return torch.broadcast_shapes(tensor.shape, shape) == shape
+    except RuntimeError:
+        return False
 
 
 def _advice(given: int, wanted: int) -> str:
@@ -122,7 +144,7 @@ def scaled_dot_product_attention(
         context (..., L_q, d_v) and weights (..., L_q, L_k).
 
     Raises:
-        TypeError: if ``mask`` is not boolean.
+        TypeError: if ``mask`` is not boolean, or ``bias`` not floating.
         ValueError: if the sizes do not fit.
 
     Vaswani et al. (2017), equation 1.
@@ -136,6 +158,7 @@ def scaled_dot_product_attention(
     _check_sizes(query, key, value)
     scores = scaled_dot_score(query, key)
     if bias is not None:
+        check_bias(bias, scores.shape)
         scores = scores + bias.to(scores.dtype)
         if mask is None:
             mask = torch.ones((), dtype=torch.bool, device=scores.device)
@@ -150,6 +173,7 @@ def fused_attention(
     *,
     bias: Tensor | None = None,
     causal: bool = False,
+    dropout: float = 0.0,
 ) -> Tensor:
     r"""Attend by scaled dot products in torch's fused kernels: the fast face.
 
@@ -163,12 +187,13 @@ def fused_attention(
         mask: bool, broadcastable to (batch, num_heads, L_q, L_k), True = may be attended to.
         bias: added to the scaled scores; broadcastable to them.
         causal: query i may attend to keys 0 … i only. ``mask`` then adds to it.
+        dropout: probability of dropping a weight; on a CPU that holds the weights after all.
 
     Returns:
         context (batch, num_heads, L_q, d_v).
 
     Raises:
-        TypeError: if ``mask`` is not boolean.
+        TypeError: if ``mask`` is not boolean, or ``bias`` not floating.
         ValueError: if the sizes do not fit, or ``causal`` and L_q ≠ L_k.
 
     >>> query, key, value = torch.randn(3, 1, 2, 5, 4).unbind(0)
@@ -180,19 +205,22 @@ def fused_attention(
     shape = torch.Size((*query.shape[:-1], key.shape[-2]))
     if mask is not None:
         _check_mask(mask, shape)
+        mask = torch.atleast_2d(mask)
     if causal:
         _check_square(query, key)
         if mask is not None or bias is not None:
             mask, causal = with_causality(mask, query, key), False
     if bias is None:
-        return F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
+        return F.scaled_dot_product_attention(query, key, value, mask, dropout, causal)
+    check_bias(bias, shape)
     bias = bias.to(query.dtype).expand(shape)
     if mask is None:
-        return F.scaled_dot_product_attention(query, key, value, bias)
+        return F.scaled_dot_product_attention(query, key, value, bias, dropout)
     # A query with nothing to attend to: any finite scores do, since its context is zeroed.
     empty = ~mask.any(-1, keepdim=True)
     bias = bias.masked_fill(~(mask | empty), -torch.inf)
-    return F.scaled_dot_product_attention(query, key, value, bias).masked_fill(empty, 0.0)
+    context = F.scaled_dot_product_attention(query, key, value, bias, dropout)
+    return context.masked_fill(empty, 0.0)
 
 
 def with_causality(mask: Tensor | None, query: Tensor, key: Tensor) -> Tensor:

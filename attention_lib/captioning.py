@@ -213,9 +213,17 @@ class Captioner(nn.Module):
         """Encode (batch, 3, height, width) pictures.
 
         Args:
-            pictures: 0 … 1.
+            pictures: 0 … 1, floating.
             src_lengths: None, since all of a picture is real; decoders pass it.
+
+        Raises:
+            TypeError: if the pictures are not floating.
         """
+        if not pictures.is_floating_point():
+            raise TypeError(
+                f"pictures are {pictures.dtype}; wanted floating numbers from 0 to 1, e.g. "
+                "pictures.float() / 255"
+            )
         features = self.encoder(pictures)
         mean = features.mean(1)
         keys = features if self.config.attention == "none" else self.to_key(features)
@@ -226,13 +234,14 @@ class Captioner(nn.Module):
         return CaptionState(hidden, cell, features, keys, sampled)
 
     def step(
-        self, words: Tensor, state: CaptionState
+        self, words: Tensor, state: CaptionState, need_weights: bool = True
     ) -> tuple[Tensor, CaptionState, Tensor | None]:
         """Write one word.
 
         Args:
             words: (batch,) ids of the words before, y_{t−1}.
             state: from :meth:`start` or the step before.
+            need_weights: not asked; the weights are always there.
 
         Returns:
             logits (batch, tgt_size), the next state, and weights (batch, locations) or None.

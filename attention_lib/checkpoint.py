@@ -2,6 +2,7 @@
 
 import math
 import os
+import pickle
 import random
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -80,7 +81,16 @@ class Run:
         """Note a validation's figure, and keep the weights if none before it was as low.
 
         NaN is no new lowest, and does not keep a later figure from being one.
+
+        Raises:
+            TypeError: if it is no number.
         """
+        try:
+            figure = float(figure)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"validate gave {figure!r}; wanted a number that should fall, such as a loss"
+            ) from error
         earlier = [figure for _, figure in self.history.validations if not math.isnan(figure)]
         lowest = min(earlier, default=math.inf)
         self.history.validations.append((self.step, figure))
@@ -144,7 +154,15 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         state["optimizer class"], state["random"]
-    except (RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OSError,
+        pickle.UnpicklingError,
+    ) as error:
         raise ValueError(
             f"{path} is no whole checkpoint of fit(); delete it to start anew"
         ) from error

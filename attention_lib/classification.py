@@ -26,6 +26,7 @@ from attention_lib.data.documents import (
 from attention_lib.embedding import Embedding
 from attention_lib.losses import Loss
 from attention_lib.masks import length_mask
+from attention_lib.padding import checked_lengths
 from attention_lib.pooling import Pool, Pooling, masked_mean
 from attention_lib.recurrent import Cell, RecurrentEncoder
 
@@ -71,9 +72,10 @@ class BagClassifier(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_classes))
 
     def forward(
-        self, words: Tensor, lengths: Tensor, weights: Weights | None = None
+        self, words: Tensor, lengths: Tensor | None, weights: Weights | None = None
     ) -> tuple[Tensor, Weights]:
         """Classify (batch, length) words; see :meth:`RecurrentClassifier.forward`."""
+        lengths = checked_lengths(words, lengths)
         mask = length_mask(lengths.to(words.device), words.shape[1])
         votes = self.embedding(words)
         if weights is None:
@@ -127,13 +129,13 @@ class RecurrentClassifier(nn.Module):
         return self.encoder.embedding
 
     def forward(
-        self, words: Tensor, lengths: Tensor, weights: Weights | None = None
+        self, words: Tensor, lengths: Tensor | None, weights: Weights | None = None
     ) -> tuple[Tensor, Weights | None]:
         """Classify flat texts; what stands in the padding has no effect.
 
         Args:
             words: (batch, length) ids, padded on the right.
-            lengths: (batch,) true lengths, each at least 1.
+            lengths: (batch,) true lengths, each at least 1; None if nothing is padding.
             weights: (batch, length) to pool the states with, in place of the model's own.
 
         Returns:
@@ -142,6 +144,7 @@ class RecurrentClassifier(nn.Module):
         Raises:
             ValueError: if a text is empty, or weights are given and only the final state is read.
         """
+        lengths = checked_lengths(words, lengths)
         hidden, state = self.encoder(words, lengths)
         if self.pool is None:
             if weights is not None:
@@ -391,12 +394,17 @@ def keywords(
     Returns:
         for each document its ``top`` words with their shares, the largest first.
 
+    Raises:
+        ValueError: as :func:`attention_by_word`, or if ``top`` is below 1.
+
     >>> from attention_lib.data.vocabulary import Vocabulary
     >>> review = Document((("good", "soup"), ("thank", "you")), 1)
     >>> vocabulary = Vocabulary([review.words])
     >>> keywords(BagClassifier(len(vocabulary), 2), [review], vocabulary, top=2)
     [[('good', 0.25), ('soup', 0.25)]]
     """
+    if top < 1:
+        raise ValueError(f"top is {top}; wanted at least 1")
     found = []
     for document, shares in zip(
         documents, attention_by_word(model, documents, vocabulary), strict=True

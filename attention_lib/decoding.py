@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -20,7 +21,11 @@ class Decodable(Protocol):
         """
 
     def step(self, words: Tensor, state: Any) -> tuple[Tensor, Any, Tensor | None]:
-        """Map the last words (batch,) to logits (batch, vocabulary), a state and weights."""
+        """Map the last words (batch,) to logits (batch, vocabulary), a state and weights.
+
+        Where weights (batch, source length) are asked for, it is called with ``need_weights=True``
+        besides.
+        """
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,10 @@ class Decoded:
     Attributes:
         words: its ids, without <bos> and <eos>.
         log_prob: log-probability of the words, and of <eos> if it was reached.
-        weights: (len(words), source length) attention weights, one row a word; None from beam
-            search and from a model without attention.
+        weights: (len(words), source length) attention weights, one row a word; a Transformer's
+            are the mean over the heads and layers of its cross-attention. None from a model
+            without attention to a source, and where they were not asked for: a recurrent model
+            gives them to :func:`greedy_decode` and :func:`sample` unasked.
     """
 
     words: list[int]
@@ -48,6 +55,7 @@ def greedy_decode(
     bos: int | Tensor,
     eos: int,
     max_length: int,
+    need_weights: bool = False,
 ) -> list[Decoded]:
     """Write the most probable next word until <eos>.
 
@@ -61,11 +69,13 @@ def greedy_decode(
         bos: id of the word that begins a sentence, or (batch,) ids, one a sentence.
         eos: id of the word that ends a sentence.
         max_length: the most words to write.
+        need_weights: also keep the attention weights of each step, which costs a Transformer time.
 
     Returns:
         one :class:`Decoded` a sentence.
     """
-    return _decode(model, src, src_lengths, bos, eos, max_length, lambda logits: logits.argmax(-1))
+    given = (model, src, src_lengths, bos, eos, max_length)
+    return _decode(*given, lambda logits: logits.argmax(-1), need_weights)
 
 
 @torch.no_grad()
@@ -81,11 +91,12 @@ def sample(
     top_k: int | None = None,
     top_p: float | None = None,
     generator: torch.Generator | None = None,
+    need_weights: bool = False,
 ) -> list[Decoded]:
     """Draw each next word at random, until <eos>.
 
     Args:
-        model, src, src_lengths, bos, eos, max_length: see :func:`greedy_decode`.
+        model, src, src_lengths, bos, eos, max_length, need_weights: see :func:`greedy_decode`.
         temperature: divides the logits, above 0: below 1 the likely words become likelier.
         top_k: draw among the k most probable words only; see :func:`keep_top_k`.
         top_p: draw among the fewest words that share this probability; see :func:`keep_top_p`.
@@ -110,7 +121,7 @@ def sample(
         logits = logits if top_p is None else keep_top_p(logits, top_p)
         return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
 
-    return _decode(model, src, src_lengths, bos, eos, max_length, draw)
+    return _decode(model, src, src_lengths, bos, eos, max_length, draw, need_weights)
 
 
 def keep_top_k(logits: Tensor, k: int) -> Tensor:
@@ -175,16 +186,18 @@ def _decode(
     eos: int,
     max_length: int,
     choose: Callable[[Tensor], Tensor],
+    need_weights: bool,
 ) -> list[Decoded]:
     """Write one word at a time, as ``choose`` picks them from the logits (batch, vocabulary)."""
     _check_max_length(max_length)
+    step = _step_of(model, need_weights)
     state = model.start(src, lengths)
     words = torch.as_tensor(bos, device=src.device).expand(len(src))
     done = torch.zeros_like(words, dtype=torch.bool)
     log_prob = torch.zeros(len(src), device=src.device)
     written, rows = [], []
     for _ in range(max_length):
-        logits, state, weights = model.step(words, state)
+        logits, state, weights = step(words, state)
         logits = _wide(logits)
         words = choose(logits)
         gained = logits.log_softmax(-1).gather(1, words[:, None])[:, 0]
@@ -197,6 +210,12 @@ def _decode(
         if bool(done.all()):
             break
     return _collect(written, rows, log_prob, lengths, eos)
+
+
+def _step_of(model: Decodable, need_weights: bool) -> Callable[..., tuple[Tensor, Any, Any]]:
+    """Ask for weights only where they are wanted: a model may know no such argument."""
+    step: Any = model.step
+    return partial(step, need_weights=True) if need_weights else step
 
 
 def _rest(state: Any, done: Tensor) -> Any:
@@ -244,6 +263,7 @@ def beam_search(
     max_length: int,
     beam_size: int = 5,
     length_penalty: float = 0.0,
+    need_weights: bool = False,
 ) -> list[Decoded]:
     r"""Keep the ``beam_size`` most probable beginnings at each step, and return the best sentence.
 
@@ -254,19 +274,22 @@ def beam_search(
     where \|y\| counts <eos> and α is ``length_penalty`` (Wu et al. 2016, equation 14).
 
     Args:
-        model, src, src_lengths, bos, eos, max_length: see :func:`greedy_decode`.
+        model, src, src_lengths, bos, eos, max_length, need_weights: see :func:`greedy_decode`.
         beam_size: beginnings kept; 1 is greedy decoding.
-        length_penalty: α ≥ 0; more favours longer sentences.
+        length_penalty: α; more favours longer sentences, 0 is the plain log-probability.
 
     Returns:
         the best :class:`Decoded` of each sentence.
 
     Raises:
-        ValueError: if ``beam_size`` is below 1.
+        ValueError: if ``beam_size`` or ``max_length`` is below 1, or ``length_penalty`` not finite.
     """
     if beam_size < 1:
         raise ValueError(f"beam_size is {beam_size}; wanted at least 1")
+    if not math.isfinite(length_penalty):
+        raise ValueError(f"length_penalty is {length_penalty}; wanted a finite number")
     _check_max_length(max_length)
+    step = _step_of(model, need_weights)
     batch, device = len(src), src.device
     state = model.start(src, src_lengths).repeat(beam_size)
     first_row = torch.arange(batch, device=device)[:, None] * beam_size
@@ -276,8 +299,9 @@ def beam_search(
     first = torch.as_tensor(bos, device=device).expand(batch)
     written = first[:, None, None].repeat(1, beam_size, 1)
     done = torch.zeros(batch, beam_size, dtype=torch.bool, device=device)
+    maps: Tensor | None = None
     for _ in range(max_length):
-        logits, state, _ = model.step(written[:, :, -1].flatten(), state)
+        logits, state, weights = step(written[:, :, -1].flatten(), state)
         candidates = _wide(logits).log_softmax(-1).view(batch, beam_size, logits.shape[-1])
         if bool(done.any()):
             # A finished sentence goes on with <eos> alone, at no cost.
@@ -287,13 +311,24 @@ def beam_search(
         candidates += totals[:, :, None]
         totals, flat = candidates.flatten(1).topk(beam_size)
         parents, words = flat // candidates.shape[-1], flat % candidates.shape[-1]
-        state = state.select((first_row + parents).flatten())
+        rows = (first_row + parents).flatten()
+        state = state.select(rows)
+        if need_weights and weights is not None:
+            seen = weights[:, None] if maps is None else torch.cat([maps, weights[:, None]], 1)
+            maps = seen[rows]
         written = torch.cat([written.gather(1, _like(parents, written)), words[:, :, None]], -1)
         done = done.gather(1, parents) | (words == eos)
         state = _rest(state, done.flatten())
         if bool(done.all()):
             break
-    return _best(written[:, :, 1:], totals, eos, length_penalty)
+    best = _best(written[:, :, 1:], totals, eos, length_penalty)
+    if maps is None:
+        return [decoded for _, decoded in best]
+    sizes = [None] * batch if src_lengths is None else src_lengths.tolist()
+    return [
+        replace(decoded, weights=maps[i * beam_size + beam, : len(decoded.words), :size].cpu())
+        for i, ((beam, decoded), size) in enumerate(zip(best, sizes, strict=True))
+    ]
 
 
 def _like(index: Tensor, target: Tensor) -> Tensor:
@@ -301,12 +336,14 @@ def _like(index: Tensor, target: Tensor) -> Tensor:
     return index[:, :, None].expand(-1, -1, target.shape[-1])
 
 
-def _best(written: Tensor, totals: Tensor, eos: int, length_penalty: float) -> list[Decoded]:
-    """Rank the beams of each sentence and unpack the best."""
+def _best(
+    written: Tensor, totals: Tensor, eos: int, length_penalty: float
+) -> list[tuple[int, Decoded]]:
+    """Rank the beams of each sentence, and give the best one's number and what it wrote."""
     lengths = ((written != eos).sum(-1) + 1).clamp(max=written.shape[-1])
     ranks = totals / ((5 + lengths) / 6) ** length_penalty
     decoded = []
     for i, beam in enumerate(ranks.argmax(-1).tolist()):
         words = [word for word in written[i, beam].tolist() if word != eos]
-        decoded.append(Decoded(words, float(totals[i, beam])))
+        decoded.append((beam, Decoded(words, float(totals[i, beam]))))
     return decoded

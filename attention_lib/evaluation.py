@@ -37,8 +37,9 @@ class Translator:
         beam_size: int = 1,
         length_penalty: float = 0.0,
         batch_size: int = 100,
+        need_weights: bool = False,
     ) -> list[Decoded]:
-        """Translate the sources of ``pairs``; a beam of 1 is greedy and keeps the weights.
+        """Translate the sources of ``pairs``; a beam of 1 is greedy.
 
         A translation may be twice as long as the longest source and five words more, but no longer
         than learned positions reach. The model is left in evaluation mode.
@@ -52,6 +53,8 @@ class Translator:
         order = sorted(range(len(pairs)), key=lengths.__getitem__, reverse=True)
         ends: dict[str, Any] = {"bos": self.tgt.bos, "eos": self.tgt.eos}
         reach = getattr(self.model, "max_target_length", None) or math.inf
+        if need_weights:
+            ends["need_weights"] = True
         ends["max_length"] = min(2 * max(lengths, default=0) + 5, reach)
         device = next(self.model.parameters()).device
         self.model.eval()

@@ -322,12 +322,15 @@ def _check(
     documents: Sequence[Document], scores: Sequence[Tensor], *, deciding: bool = False
 ) -> None:
     """Check that there is one score a word."""
-    wanted, given = [len(document) for document in documents], [len(row) for row in scores]
+    wanted = [(len(document),) for document in documents]
+    given = [tuple(row.shape) for row in scores]
     if wanted != given or not wanted:
         raise ValueError(
-            f"documents have {wanted[:5]} words, scores {given[:5]} numbers (the first five); "
-            "wanted one number a word, and at least one document"
+            f"documents have {[n for (n,) in wanted[:5]]} words, scores shapes {given[:5]} (the "
+            "first five); wanted one number a word, and at least one document"
         )
+    if any(row.isnan().any() for row in scores):
+        raise ValueError("scores hold NaN, which is neither high nor low")
     if deciding and not all(document.deciding for document in documents):
         raise ValueError(
             "a document does not know the words that decide its label; made-up reviews do "

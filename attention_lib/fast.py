@@ -93,6 +93,7 @@ def vocabulary_loss(
 
     Raises:
         IndexError: if a target lies outside the vocabulary.
+        ValueError: if there is not one target a token, or ``label_smoothing`` is no probability.
         RuntimeError: when differentiated with ``create_graph``: there is no second derivative.
 
     >>> hidden, weight = torch.randn(5, 3), torch.randn(7, 3)
@@ -101,6 +102,13 @@ def vocabulary_loss(
     >>> torch.allclose(ours, F.cross_entropy(hidden @ weight.T, targets, reduction="sum"))
     True
     """
+    if targets.shape != hidden.shape[:-1] or hidden.dim() != 2:
+        raise ValueError(
+            f"hidden is {tuple(hidden.shape)} and targets {tuple(targets.shape)}; wanted "
+            "(tokens, d) and (tokens,)"
+        )
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing is {label_smoothing}; wanted a probability, e.g. 0.1")
     if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) < len(weight):
         raise IndexError(
             f"targets run from {int(targets.min())} to {int(targets.max())}; the vocabulary has "
@@ -143,8 +151,11 @@ class _VocabularyLoss(torch.autograd.Function):
             target = targets[rows, None]
             chosen = logits.gather(1, target)
             if smoothing:
-                others = logits.sum() - logits[:, pad].sum()
-                total -= smoothing / (len(weight) - 1) * others
+                # The padding's logit may be −∞: it is left out of the sum, not taken off after it.
+                padding = logits[:, pad].clone()
+                logits[:, pad] = 0.0
+                total -= smoothing / (len(weight) - 1) * logits.sum()
+                logits[:, pad] = padding
             probabilities, norm = _softmax_in_place(logits)
             total += (norm - (1 - smoothing) * chosen).sum()
             if learns:

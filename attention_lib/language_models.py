@@ -51,6 +51,7 @@ class LanguageModelConfig(LayerConfig):
             activation="gelu_tanh",
             positions="learned",
             max_length=1024,
+            attention_dropout=0.1,
         )
 
     @classmethod
@@ -64,7 +65,13 @@ class LanguageModelConfig(LayerConfig):
     def tiny(cls, vocab_size: int) -> "LanguageModelConfig":
         """A pre-norm model of 4 layers and 128 features that learns in minutes on a CPU."""
         return replace(
-            cls.gpt2(vocab_size), d_model=128, num_heads=4, d_ff=512, num_layers=4, max_length=256
+            cls.gpt2(vocab_size),
+            d_model=128,
+            num_heads=4,
+            d_ff=512,
+            num_layers=4,
+            max_length=256,
+            attention_dropout=0.0,
         )
 
 
@@ -145,7 +152,8 @@ def hide_tokens(
         chosen, :data:`NO_TARGET` elsewhere.
 
     Raises:
-        ValueError: if ``share`` is no probability.
+        TypeError: if ``candidates`` is not boolean.
+        ValueError: if ``share`` is no probability, or ``mask_id`` is not in the vocabulary.
 
     Devlin et al. (2019), section 3.1.
 
@@ -154,6 +162,10 @@ def hide_tokens(
     >>> bool((hidden[targets == NO_TARGET] == 7).all())
     True
     """
+    if candidates.dtype != torch.bool:
+        raise TypeError(f"candidates are {candidates.dtype}; wanted torch.bool")
+    if not 0 <= mask_id < vocab_size:
+        raise ValueError(f"mask_id is {mask_id}; the vocabulary has ids 0 … {vocab_size - 1}")
     if not 0 <= share <= 1:
         raise ValueError(f"share is {share}; wanted a probability, e.g. 0.15")
 
@@ -251,12 +263,16 @@ class GPT(nn.Module):
             self._run(src, torch.arange(src.shape[1], device=src.device), caches)
         return GPTState(caches, length_mask(lengths, src.shape[1]), lengths)
 
-    def step(self, words: Tensor, state: GPTState) -> tuple[Tensor, GPTState, Tensor | None]:
+    def step(
+        self, words: Tensor, state: GPTState, need_weights: bool = False
+    ) -> tuple[Tensor, GPTState, Tensor | None]:
         """Write one token.
 
         Args:
             words: (rows,) the tokens before.
             state: from :meth:`start` or the step before.
+            need_weights: not asked; there is no source to attend to. The maps over the text itself
+                come from :func:`attention_lib.multihead.record_attention`.
 
         Returns:
             logits (rows, vocab_size), the next state, and None.
@@ -443,8 +459,23 @@ class TextClassifier(nn.Module):
         self.dropout = Dropout(dropout)
         self.output = nn.Linear(bert.config.d_model, num_classes)
 
-    def forward(self, words: Tensor, lengths: Tensor) -> tuple[Tensor, None]:
-        """Map ids (batch, length) and lengths (batch,) to logits (batch, num_classes), and None."""
+    def forward(
+        self, words: Tensor, lengths: Tensor | None, segments: Tensor | None = None
+    ) -> tuple[Tensor, None]:
+        """Map ids to logits.
+
+        Args:
+            words: (batch, length) ids, padded on the right.
+            lengths: (batch,) true lengths; None if nothing is padding.
+            segments: (batch, length) segment numbers, e.g. of a sentence and of what may follow
+                it; None for all 0.
+
+        Returns:
+            logits (batch, num_classes), and None.
+        """
+        lengths = checked_lengths(words, lengths)
         ids = F.pad(words, (1, 0), value=self.cls_id)
-        hidden = self.bert(ids, lengths + 1)
+        if segments is not None:
+            segments = F.pad(segments, (1, 0))
+        hidden = self.bert(ids, lengths + 1, segments)
         return self.output(self.dropout(self.bert.pool(hidden))), None

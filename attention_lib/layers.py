@@ -41,6 +41,7 @@ class LayerConfig:
         num_heads, num_kv_heads: query heads, and key and value heads if they are fewer.
         d_ff: size of the feed-forward layer's inside.
         dropout: on embeddings and on what each sub-layer adds.
+        attention_dropout: on attention weights; the paper has none.
         norm: "post" normalises after each sub-layer is added (the paper), "pre" before it runs.
         activation: inside the feed-forward layer.
         positions: how order is told.
@@ -53,6 +54,7 @@ class LayerConfig:
     num_kv_heads: int | None = None
     d_ff: int = 2048
     dropout: float = 0.1
+    attention_dropout: float = 0.0
     norm: Norm = "post"
     activation: Activation = "relu"
     positions: PositionScheme = "sinusoidal"
@@ -150,7 +152,7 @@ class Positions(nn.Module):
         """Add to word vectors (batch, length, d_model) what their positions (…, length) say."""
         if self.scheme == "learned":
             return x + self.learned(positions)
-        if self.scheme == "sinusoidal":
+        if self.scheme == "sinusoidal" and positions.numel():
             # Many tokens share few positions: each is computed once.
             first, last = positions.aminmax()
             row = torch.arange(int(first), int(last) + 1, device=x.device)
@@ -261,7 +263,9 @@ def _output(attention: MultiHeadAttention, heads: Tensor, packing: Packing | Non
 
 def _attention(config: LayerConfig) -> MultiHeadAttention:
     heads, kv_heads = config.num_heads, config.num_kv_heads
-    return MultiHeadAttention(config.d_model, heads, num_kv_heads=kv_heads)
+    return MultiHeadAttention(
+        config.d_model, heads, num_kv_heads=kv_heads, dropout=config.attention_dropout
+    )
 
 
 class EncoderLayer(nn.Module):

@@ -96,12 +96,14 @@ def label_smoothing_loss(
         nothing but padding is there.
 
     Raises:
-        ValueError: if ``smoothing`` is no probability.
+        ValueError: if ``smoothing`` is no probability, or ``reduction`` neither of the two.
 
     >>> label_smoothing_loss(torch.zeros(2, 4), torch.tensor([2, 0]), 0.1, pad=0).exp()
     tensor(4.)
     """
     _check_smoothing(smoothing)
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"reduction is {reduction!r}; wanted 'mean' or 'sum'")
     # A sum over a vocabulary or a batch is more than float16 holds.
     logits = logits.flatten(0, -2).to(torch.promote_types(logits.dtype, torch.float32))
     targets = targets.flatten()

@@ -19,7 +19,9 @@ def length_mask(lengths: Tensor, max_length: int | None = None) -> Tensor:
         (batch, max_length) bool, True at real positions.
 
     Raises:
-        ValueError: if ``lengths`` is not one-dimensional, or a length exceeds ``max_length``.
+        TypeError: if ``lengths`` are no whole numbers.
+        ValueError: if ``lengths`` is not one-dimensional, or a length is negative or exceeds
+            ``max_length``.
 
     >>> length_mask(torch.tensor([1, 3]))
     tensor([[ True, False, False],
@@ -27,7 +29,11 @@ def length_mask(lengths: Tensor, max_length: int | None = None) -> Tensor:
     """
     if lengths.dim() != 1:
         raise ValueError(f"lengths has shape {tuple(lengths.shape)}; wanted (batch,)")
-    longest = int(lengths.max()) if lengths.numel() else 0
+    if lengths.is_floating_point() or lengths.dtype == torch.bool:
+        raise TypeError(f"lengths are {lengths.dtype}; wanted whole numbers, e.g. torch.int64")
+    shortest, longest = map(int, lengths.aminmax()) if lengths.numel() else (0, 0)
+    if shortest < 0:
+        raise ValueError(f"a sequence has length {shortest}; wanted at least 0")
     if max_length is None:
         max_length = longest
     if longest > max_length:

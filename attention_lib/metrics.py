@@ -28,44 +28,54 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str 
         the score and its signature.
 
     Raises:
+        TypeError: if one of the two is a text rather than sentences.
         ValueError: if there are no sentences, or not as many of one as of the other.
 
     >>> bleu(["I am a student ."], ["I am a student ."], tokenize="none").score
     100.0
     """
-    if len(hypotheses) != len(references) or not hypotheses:
-        raise ValueError(
-            f"{len(hypotheses)} hypotheses for {len(references)} references; "
-            "wanted as many of each, and at least one"
-        )
+    _check_sentences(hypotheses, references)
     metric = sacrebleu.BLEU(tokenize=tokenize, force=True)
     score = metric.corpus_score(list(hypotheses), [list(references)]).score
     # sacrebleu sums logarithms: a perfect score comes back as 100.00000000000004.
     return Bleu(round(score, 10), str(metric.get_signature()))
 
 
+def _check_sentences(hypotheses: Sequence[str], references: Sequence[str]) -> None:
+    """Refuse what is not one hypothesis a reference."""
+    for name, given in (("hypotheses", hypotheses), ("references", references)):
+        if isinstance(given, str):
+            raise TypeError(f"{name} is the text {given[:40]!r}; wanted a list of sentences")
+    if len(hypotheses) != len(references) or not hypotheses:
+        raise ValueError(
+            f"{len(hypotheses)} hypotheses for {len(references)} references; "
+            "wanted as many of each, and at least one"
+        )
+
+
 def exact_match(hypotheses: Sequence[str], references: Sequence[str]) -> float:
     """The fraction of translations that equal their reference, word for word.
 
     Raises:
+        TypeError: if one of the two is a text rather than sentences.
         ValueError: if there are no sentences, or not as many of one as of the other.
 
     >>> exact_match(["a b", "c"], ["a b", "d"])
     0.5
     """
-    if len(hypotheses) != len(references) or not hypotheses:
-        raise ValueError(f"{len(hypotheses)} hypotheses for {len(references)} references")
+    _check_sentences(hypotheses, references)
     same = sum(h == r for h, r in zip(hypotheses, references, strict=True))
     return same / len(hypotheses)
 
 
 def perplexity(loss: float) -> float:
-    """The perplexity of a mean negative log-likelihood per token, in nats.
+    """The perplexity of a mean negative log-likelihood per token, in nats; ∞ for a huge one.
 
     >>> perplexity(math.log(7))
     7.0
     """
-    return round(math.exp(loss), 12)
+    # Above 709 a float has no room.
+    return round(math.exp(loss), 12) if loss < 709 else math.inf
 
 
 def hard_alignment(weights: Tensor) -> Tensor:
@@ -168,6 +178,7 @@ def raw_bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Bleu:
             :meth:`attention_lib.data.subwords.Subwords.text`.
 
     Raises:
+        TypeError: if one of the two is a text rather than sentences.
         ValueError: if there are no sentences, or not as many of one as of the other.
 
     >>> raw_bleu(["Ein Mann schläft."], ["Ein Mann schläft."]).signature.split("|")[1:4]
@@ -187,13 +198,13 @@ def tokenised_bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Bleu
         hypotheses, references: sentences of detokenised text.
 
     Raises:
+        TypeError: if one of the two is a text rather than sentences.
         ValueError: if there are no sentences, or not as many of one as of the other.
 
     >>> tokenised_bleu(["ein Mann schläft."], ["Ein Mann schläft ."]).score
     100.0
     """
-    if len(hypotheses) != len(references) or not hypotheses:
-        raise ValueError(f"{len(hypotheses)} hypotheses for {len(references)} references")
+    _check_sentences(hypotheses, references)
     metric = sacrebleu.BLEU(tokenize="13a", lowercase=True, force=True)
     score = metric.corpus_score(list(hypotheses), [list(references)]).score
     return Bleu(round(score, 10), str(metric.get_signature()))
@@ -219,6 +230,7 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Chrf:
         hypotheses, references: sentences of detokenised text.
 
     Raises:
+        TypeError: if one of the two is a text rather than sentences.
         ValueError: if there are no sentences, or not as many of one as of the other.
 
     Popović (2015).
@@ -226,8 +238,7 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Chrf:
     >>> chrf(["Ein Mann schläft."], ["Ein Mann schläft."]).score
     100.0
     """
-    if len(hypotheses) != len(references) or not hypotheses:
-        raise ValueError(f"{len(hypotheses)} hypotheses for {len(references)} references")
+    _check_sentences(hypotheses, references)
     metric = sacrebleu.CHRF()
     score = metric.corpus_score(list(hypotheses), [list(references)]).score
     return Chrf(round(score, 10), str(metric.get_signature()))

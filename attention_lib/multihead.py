@@ -5,13 +5,14 @@ Shapes, throughout: x (batch, length, d_model), heads (batch, num_heads, length,
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attention_lib.attention import (
+    check_bias,
     fused_attention,
     masked_softmax,
     scaled_dot_product_attention,
@@ -89,6 +90,13 @@ class KeyValueCache:
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Add the next positions (batch, num_kv_heads, new, head_dim) and return all there are."""
         end = self.length + key.shape[-2]
+        if torch.is_grad_enabled() and (key.requires_grad or value.requires_grad):
+            # The backward pass wants the keys of each step as they were.
+            if self._key is not None and self._value is not None:
+                key = torch.cat([self._key[..., : self.length, :], key], -2)
+                value = torch.cat([self._value[..., : self.length, :], value], -2)
+            self.length, self._key, self._value = end, key, value
+            return key, value
         self._key = self._room(self._key, key, end)
         self._value = self._room(self._value, value, end)
         self._key[..., self.length : end, :] = key
@@ -136,10 +144,11 @@ class MultiHeadAttention(nn.Module):
         bias: whether the projections have one.
         talking: mix the heads' scores before the softmax and their weights after it
             (talking-heads attention, Shazeer et al. 2020); starts as no mixing.
+        dropout: probability of dropping a weight in training; the others are scaled up.
 
     Raises:
         ValueError: if ``num_heads`` does not divide ``d_model``, or ``num_kv_heads`` not
-            ``num_heads``.
+            ``num_heads``, or ``dropout`` is not in [0, 1).
 
     Vaswani et al. (2017), section 3.2.2.
 
@@ -157,6 +166,7 @@ class MultiHeadAttention(nn.Module):
         num_kv_heads: int | None = None,
         bias: bool = True,
         talking: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
@@ -168,6 +178,9 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(f"num_heads {num_heads} does not divide d_model {d_model}")
         if num_heads % num_kv_heads:
             raise ValueError(f"num_kv_heads {num_kv_heads} does not divide num_heads {num_heads}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}; wanted a probability from 0 to below 1")
+        self.dropout = dropout
         self.d_model, self.num_heads, self.num_kv_heads = d_model, num_heads, num_kv_heads
         d_kv = num_kv_heads * (d_model // num_heads)
         self.sizes = [d_model, d_kv, d_kv]
@@ -239,17 +252,21 @@ class MultiHeadAttention(nn.Module):
 
         Returns:
             context (batch, num_heads, L_q, head_dim), and the weights (batch, num_heads, L_q, L_k)
-            or None.
+            before dropout, or None.
         """
+        dropout = self.dropout if self.training else 0.0
         key, value = repeat_heads(key, self.num_heads), repeat_heads(value, self.num_heads)
         if not (need_weights or self.recorded is not None or self.mix_scores is not None):
-            return fused_attention(query, key, value, mask, bias=bias, causal=causal), None
+            kind: dict[str, Any] = {"bias": bias, "causal": causal, "dropout": dropout}
+            return fused_attention(query, key, value, mask, **kind), None
         if causal:
             mask = with_causality(mask, query, key)
         if self.mix_scores is None:
             context, weights = scaled_dot_product_attention(query, key, value, mask, bias=bias)
         else:
             context, weights = self._talk(query, key, value, mask, bias)
+        if dropout:
+            context = F.dropout(weights, dropout) @ value
         if self.recorded is not None:
             self.recorded.append(weights.detach())
         return context, weights if need_weights else None
@@ -264,7 +281,9 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Attend with scores, and then weights, that are mixtures of all heads'."""
         scores = scaled_dot_score(query, key)
-        scores = scores if bias is None else scores + bias.to(scores.dtype)
+        if bias is not None:
+            check_bias(bias, scores.shape)
+            scores = scores + bias.to(scores.dtype)
         mixed = torch.einsum("bhqk,hg->bgqk", scores, self.mix_scores)
         weights = masked_softmax(mixed, mask)
         weights = torch.einsum("bhqk,hg->bgqk", weights, self.mix_weights)
@@ -322,10 +341,14 @@ def record_attention(model: nn.Module) -> Iterator[dict[str, list[Tensor]]]:
     torch.Size([1, 2, 3, 3])
     """
     parts = {n: m for n, m in model.named_modules() if isinstance(m, MultiHeadAttention)}
-    for part in parts.values():
-        part.recorded = []
+    outer = {name: part.recorded for name, part in parts.items()}
+    maps: dict[str, list[Tensor]] = {name: [] for name in parts}
+    for name, part in parts.items():
+        part.recorded = maps[name]
     try:
-        yield {name: part.recorded for name, part in parts.items() if part.recorded is not None}
+        yield maps
     finally:
-        for part in parts.values():
-            part.recorded = None
+        for name, part in parts.items():
+            part.recorded = earlier = outer[name]
+            if earlier is not None:  # a recording within a recording belongs to both
+                earlier.extend(maps[name])

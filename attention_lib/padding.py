@@ -16,6 +16,22 @@ def check_ids(ids: Tensor) -> None:
         )
 
 
+def check_pairs(src: Tensor, tgt_in: Tensor) -> None:
+    """Refuse targets that are not one row of ids a source.
+
+    Raises:
+        ValueError: if ``tgt_in`` is not (batch, steps) with at least one step, or of another batch
+            than ``src``.
+    """
+    check_ids(src)
+    check_ids(tgt_in)
+    if len(src) != len(tgt_in) or not tgt_in.shape[1]:
+        raise ValueError(
+            f"src is {tuple(src.shape)} and tgt_in {tuple(tgt_in.shape)}; wanted (batch, length) "
+            "and (batch, steps) of one batch, with at least the step of <bos>"
+        )
+
+
 def checked_lengths(ids: Tensor, lengths: Tensor | None, *, least: int = 1) -> Tensor:
     """Hold the true lengths of a padded batch against its ids.
 
@@ -28,6 +44,7 @@ def checked_lengths(ids: Tensor, lengths: Tensor | None, *, least: int = 1) -> T
         (batch,) lengths, on the device that they came on.
 
     Raises:
+        TypeError: if the lengths are no tensor.
         ValueError: if ``ids`` is no padded batch, or the lengths are not one a row, from ``least``
             to the width of ``ids``.
 
@@ -38,6 +55,8 @@ def checked_lengths(ids: Tensor, lengths: Tensor | None, *, least: int = 1) -> T
     batch, width = ids.shape
     if lengths is None:
         lengths = torch.full((batch,), width)
+    if not isinstance(lengths, Tensor):
+        raise TypeError(f"lengths are a {type(lengths).__name__}; wanted a tensor (batch,)")
     if lengths.shape != (batch,):
         raise ValueError(
             f"lengths have shape {tuple(lengths.shape)}; wanted ({batch},), one for each row of "

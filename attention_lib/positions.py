@@ -76,7 +76,8 @@ def rotate(
         a tensor like ``x``.
 
     Raises:
-        ValueError: if head_dim is odd, or ``pairs`` is neither of the two.
+        ValueError: if head_dim is odd, the positions are not those of ``x``, or ``pairs`` is
+            neither of the two.
 
     Su et al. (2021), equation 15.
 
@@ -87,6 +88,15 @@ def rotate(
     """
     if x.shape[-1] % 2:
         raise ValueError(f"head_dim is {x.shape[-1]}; rotation by pairs wants an even number")
+    try:
+        fits = torch.broadcast_shapes(positions.shape, x.shape[:-1]) == x.shape[:-1]
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"positions are {tuple(positions.shape)}, x is {tuple(x.shape)}; wanted one position "
+            "for each vector of x, (..., length)"
+        )
     angles = _angles(positions, x.shape[-1], base)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     if pairs == "adjacent":
@@ -108,11 +118,16 @@ def alibi_slopes(num_heads: int) -> Tensor:
     Returns:
         (num_heads,) float32.
 
+    Raises:
+        ValueError: if ``num_heads`` is below 1.
+
     Press et al. (2022), section 3.
 
     >>> alibi_slopes(4).tolist()
     [0.25, 0.0625, 0.015625, 0.00390625]
     """
+    if num_heads < 1:
+        raise ValueError(f"num_heads is {num_heads}; wanted at least 1")
     power = 2 ** int(math.log2(num_heads))
     slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
     slopes += [2 ** (-4 * (2 * i + 1) / power) for i in range(num_heads - power)]
@@ -233,9 +248,11 @@ class LearnedPositions(nn.Module):
         """Look up (...) positions: (..., d_model).
 
         Raises:
-            ValueError: if a position lies beyond the table.
+            ValueError: if a position is negative or lies beyond the table.
         """
-        last = int(positions.max()) if positions.numel() else 0
+        first, last = map(int, positions.aminmax()) if positions.numel() else (0, 0)
+        if first < 0:
+            raise ValueError(f"position {first} is negative; positions are counted from 0")
         if last >= self.table.num_embeddings:
             raise ValueError(
                 f"position {last} lies beyond the learned table of "

@@ -116,9 +116,17 @@ def additive_score(query: Tensor, key: Tensor, v: Tensor) -> Tensor:
     Returns:
         scores (..., L_q, L_k).
 
+    Raises:
+        ValueError: if query, key and ``v`` differ in d_a.
+
     >>> additive_score(torch.tensor([[20.0]]), torch.tensor([[0.0], [-20.0]]), torch.ones(1))
     tensor([[1., 0.]])
     """
+    if not query.shape[-1] == key.shape[-1] == v.shape[0]:
+        raise ValueError(
+            f"query has d_a = {query.shape[-1]}, key {key.shape[-1]} and v {v.shape[0]}; wanted "
+            "them equal"
+        )
     return torch.tanh(query[..., :, None, :] + key[..., None, :, :]) @ v
 
 

@@ -20,7 +20,7 @@ from attention_lib.fast_recurrent import (
 )
 from attention_lib.local_attention import local_p_weights, monotonic_centre
 from attention_lib.masks import length_mask, window_mask
-from attention_lib.padding import checked_lengths
+from attention_lib.padding import check_pairs, checked_lengths
 from attention_lib.recurrent import Cell, RecurrentEncoder, State, make_rnn, run_rnn
 from attention_lib.scores import additive_score, dot_score, general_score, location_score
 
@@ -71,6 +71,9 @@ class Seq2SeqConfig:
             given, wanted = getattr(self, name), kinds.__args__  # type: ignore[attr-defined]
             if given not in wanted:
                 raise ValueError(f"{name} is {given!r}; wanted one of {', '.join(wanted)}")
+        least = {"global": self.window, "local-m": 0, "local-p": 1}[self.locality]
+        if self.window < least:
+            raise ValueError(f"window is {self.window}; {self.locality} wants at least {least}")
 
 
 class RecurrentAttention(nn.Module):
@@ -262,13 +265,14 @@ class Seq2Seq(nn.Module):
         return DecoderState(hidden, attentional, Memory(values, keys, mask))
 
     def step(
-        self, words: Tensor, state: DecoderState
+        self, words: Tensor, state: DecoderState, need_weights: bool = True
     ) -> tuple[Tensor, DecoderState, Tensor | None]:
         """Write one word.
 
         Args:
             words: (batch,) ids of the words before, y_{t−1}.
             state: from :meth:`start` or the step before.
+            need_weights: not asked; the weights are always there.
 
         Returns:
             logits (batch, tgt_size), the next state, and weights (batch, length) or None.
@@ -289,7 +293,12 @@ class Seq2Seq(nn.Module):
 
         Returns:
             logits (batch, steps, tgt_size), and weights (batch, steps, length) or None.
+
+        Raises:
+            ValueError: if a sentence is empty, the lengths are not those of ``src``, or ``tgt_in``
+                is of another batch.
         """
+        check_pairs(src, tgt_in)
         attentional, weights = self.decode(tgt_in, self.start(src, src_lengths))
         return self.output(self.dropout(attentional)), weights
 
@@ -301,6 +310,7 @@ class Seq2Seq(nn.Module):
         Returns:
             the sum in nats, and the number of target words.
         """
+        check_pairs(batch.src, batch.tgt_in)
         real = batch.tgt_out != batch.pad
         attentional, _ = self.decode(batch.tgt_in, self.start(batch.src, batch.src_lengths))
         total = vocabulary_loss(

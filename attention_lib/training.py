@@ -40,7 +40,7 @@ def fit(
     optimizer: torch.optim.Optimizer | None = None,
     schedule: Schedule | None = None,
     accumulate: int = 1,
-    clip_norm: float = 1.0,
+    clip_norm: float | None = 1.0,
     precision: torch.dtype = torch.float32,
     averaged: AveragedModel | None = None,
     validate: Callable[[nn.Module], float] | None = None,
@@ -62,7 +62,7 @@ def fit(
         schedule: maps the number of updates done to a factor of the learning rate; by default a
             tenth of the steps up, then half a cosine down.
         accumulate: batches an update; their predictions weigh the same as those of one big batch.
-        clip_norm: gradients are scaled down to this norm where they exceed it.
+        clip_norm: gradients are scaled down to this norm where they exceed it; None leaves them.
         precision: bfloat16 and float16 run the forward pass under autocast, the latter with a
             scaled loss; float32 leaves the model in its own.
         averaged: torch's running average of the model's weights, updated after every step; the
@@ -80,14 +80,22 @@ def fit(
         what training saw.
 
     Raises:
-        ValueError: if the batches run out, a batch has nothing to predict, the checkpoint is of
-            another model or has taken more steps, or there is patience without validation.
+        ValueError: if a number is out of range, the batches run out, a batch has nothing to
+            predict, the optimizer is of another model, the checkpoint is of another model or has
+            taken more steps, or there is patience without validation.
+        TypeError: if ``loss`` gives no :class:`Loss`, or ``validate`` no number.
         FloatingPointError: if the loss or its gradient stops being finite; the weights are those
             of the step before.
     """
+    _check_numbers(steps=steps, accumulate=accumulate, every=every, patience=patience)
+    if clip_norm is not None and not clip_norm > 0:
+        raise ValueError(
+            f"clip_norm is {clip_norm}; wanted a norm above 0, or None for no clipping"
+        )
     device = next(model.parameters()).device
     optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
+    _check_optimizer(model, optimizer)
     run = Run(model, optimizer, LambdaLR(optimizer, schedule or warmup_cosine(steps)), scaler)
     run.averaged = averaged
     stream = iter(batches)
@@ -104,7 +112,7 @@ def fit(
             )
             _check_finite("loss", mean, run)
             scaler.unscale_(optimizer)
-            norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+            norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm or math.inf)
             if not scaler.is_enabled():  # the scaler passes over such steps by itself
                 _check_finite("norm of the gradient", float(norm), run)
             scaler.step(optimizer)
@@ -124,6 +132,22 @@ def fit(
                     run.save(Path(checkpoint))
     run.finish()
     return run.history
+
+
+def _check_numbers(**numbers: int | None) -> None:
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise ValueError(f"{name} is {number}; wanted at least 1")
+
+
+def _check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Refuse an optimizer that would leave the model as it is."""
+    own = {id(parameter) for parameter in model.parameters()}
+    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError(
+            "the optimizer has none of the model's parameters: build it from model.parameters(), "
+            "after the model was moved or copied"
+        )
 
 
 def _check_plan(
@@ -183,6 +207,11 @@ def accumulate_gradients(
     for batch in batches:
         with torch.autocast(device.type, precision, enabled=precision is not torch.float32):
             part = loss(model, batch.to(device))
+        if not isinstance(part, Loss):
+            raise TypeError(
+                f"loss gave a {type(part).__name__}; wanted a Loss(total, count): a sum, and how "
+                "many predictions it is of"
+            )
         if part.count < 1:
             raise ValueError("a batch has nothing to predict; leave empty ones out")
         parts.append(Loss(part.total.detach(), part.count))

@@ -20,8 +20,8 @@ from attention_lib.layers import (
     self_view,
 )
 from attention_lib.masks import length_mask
-from attention_lib.multihead import KeyValueCache
-from attention_lib.padding import Packing, check_ids, checked_lengths
+from attention_lib.multihead import KeyValueCache, record_attention
+from attention_lib.padding import Packing, check_ids, check_pairs, checked_lengths
 
 Tie = Literal["none", "output", "all"]
 
@@ -191,9 +191,10 @@ class Transformer(nn.Module):
 
         Raises:
             IndexError: if an id lies outside its vocabulary.
-            ValueError: if a sentence is empty, or longer than learned positions reach, or the
-                lengths are not those of ``src``.
+            ValueError: if a sentence is empty, or longer than learned positions reach, the lengths
+                are not those of ``src``, or ``tgt_in`` is of another batch.
         """
+        check_pairs(src, tgt_in)
         hidden = self.decode(tgt_in, self.encode(src, src_lengths))
         return self.output(hidden), None
 
@@ -205,6 +206,7 @@ class Transformer(nn.Module):
         Returns:
             the sum in nats, and the number of target words.
         """
+        check_pairs(batch.src, batch.tgt_in)
         real = batch.tgt_out != batch.pad
         packing = None if bool(real.all()) else Packing(real)
         memories = self.encode(batch.src, batch.src_lengths, packing)
@@ -284,16 +286,18 @@ class Transformer(nn.Module):
         return TransformerState(caches, self.encode(src, src_lengths), nothing)
 
     def step(
-        self, words: Tensor, state: TransformerState
+        self, words: Tensor, state: TransformerState, need_weights: bool = False
     ) -> tuple[Tensor, TransformerState, Tensor | None]:
         """Write one word for each beam of each sentence.
 
         Args:
             words: (batch · beams,) ids of the words before.
             state: from :meth:`start` or the step before.
+            need_weights: also return the weights, by the slower written-out attention.
 
         Returns:
-            logits (batch · beams, tgt_size), the next state, and None.
+            logits (batch · beams, tgt_size), the next state, and the cross-attention's weights
+            (batch · beams, length), their mean over layers and heads, or None.
 
         Raises:
             ValueError: if a step was taken from this state before: the caches hold its keys.
@@ -315,7 +319,11 @@ class Transformer(nn.Module):
         )
         x = self._words(self.tgt_embedding, words.view(-1, beams))
         x = self.dropout(scheme.embed(x, now))
+        crosses = [layer.cross_attention for layer in self._decoder] if need_weights else []
         layers = zip(self._decoder, state.memories, state.caches, strict=True)
-        for layer, memory, cache in layers:
-            x = layer(x, view, memory, cache)
-        return self.output(self.decoder_norm(x)).flatten(0, 1), state, None
+        with record_attention(nn.ModuleList(crosses)) as maps:
+            for layer, memory, cache in layers:
+                x = layer(x, view, memory, cache)
+        weights = [looks[0] for looks in maps.values()]  # each (batch, num_heads, beams, length)
+        looked = torch.stack(weights).mean((0, 2)).flatten(0, 1) if weights else None
+        return self.output(self.decoder_norm(x)).flatten(0, 1), state, looked

@@ -25,7 +25,7 @@ def sst2(split: Split, folder: Path | str | None = None) -> list[Document]:
 
     Raises:
         FileNotFoundError: if there is no such file; the message says how to get it.
-        ValueError: if there is no such split, or a line is not as described.
+        ValueError: if there is no such split, a line is not as described, or the file holds none.
 
     Socher et al. (2013).
     """
@@ -45,4 +45,6 @@ def sst2(split: Split, folder: Path | str | None = None) -> list[Document]:
                 f"line {number} of {path} is {line[:60]!r}; wanted a sentence, a tab and 0 or 1"
             )
         documents.append(Document((tuple(words.split()),), int(label)))
+    if not documents:
+        raise ValueError(f"{path} holds no sentences; get the file again")
     return documents

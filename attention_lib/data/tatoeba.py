@@ -35,7 +35,7 @@ def tatoeba(folder: Path | str | None = None, *, max_length: int = 30) -> list[S
 
     Raises:
         FileNotFoundError: if there is no such file; the message says how to get it.
-        ValueError: if a line is not as described.
+        ValueError: if a line is not as described, or the file holds none.
 
     Sentences: CC BY 2.0 FR, attributed line by line in the file's third column.
     """
@@ -51,6 +51,8 @@ def tatoeba(folder: Path | str | None = None, *, max_length: int = 30) -> list[S
         tgt = tuple(_WORD.findall(english.lower()))
         if 0 < max(len(src), len(tgt)) <= max_length and src and tgt:
             pairs.append(SentencePair(src, tgt))
+    if not pairs:
+        raise ValueError(f"{path} holds no pairs of at most {max_length} words; get the file again")
     return pairs
 
 

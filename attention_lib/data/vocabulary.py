@@ -66,4 +66,7 @@ class Vocabulary:
         Raises:
             IndexError: if an id is not in the table.
         """
+        ids = list(ids)
+        if ids and not 0 <= min(ids) <= max(ids) < len(self):
+            raise IndexError(f"ids reach from {min(ids)} to {max(ids)}; wanted 0 … {len(self) - 1}")
         return [self.words[i] for i in ids]

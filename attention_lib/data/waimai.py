@@ -43,7 +43,7 @@ def waimai(folder: Path | str | None = None) -> list[Document]:
 
     Raises:
         FileNotFoundError: if there is no such file; the message says how to get it.
-        ValueError: if a line is not as described.
+        ValueError: if a line is not as described, or the file holds none.
 
     ChineseNlpCorpus, waimai_10k.
     """
@@ -61,6 +61,8 @@ def waimai(folder: Path | str | None = None) -> list[Document]:
         sentences = tuple(filter(None, map(characters, _SENTENCE.findall(row[1]))))
         if sentences:
             documents.append(Document(sentences, int(row[0])))
+    if not documents:
+        raise ValueError(f"{path} holds no reviews; get the file again")
     return documents
 
 

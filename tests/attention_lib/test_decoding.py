@@ -1,14 +1,17 @@
 """Decoders against brute force, on small models with random weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import pytest
 import torch
+from torch import nn
 
-from attention_lib.decoding import beam_search, greedy_decode
+from attention_lib.decoding import beam_search, greedy_decode, sample
 from attention_lib.language_models import GPT, LanguageModelConfig
+from attention_lib.multihead import record_attention
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
+from attention_lib.transformer import Transformer, TransformerConfig
 
 SRC = torch.tensor([[4, 5, 6, 7], [6, 4, 0, 0], [7, 7, 5, 0]])
 LENGTHS = torch.tensor([4, 2, 3])
@@ -151,3 +154,56 @@ def test_a_model_in_half_precision_is_ranked_in_float32(dtype):
         ours, exact = (decode(m, ids, None, **settings) for m in (model, Widened))
         assert [d.words for d in ours] == [d.words for d in exact]
         assert [d.log_prob for d in ours] == [d.log_prob for d in exact]
+
+
+def translator(name, seed):
+    if name == "Seq2Seq":
+        return build(seed)
+    torch.manual_seed(seed)
+    sizes = {"d_model": 12, "num_heads": 2, "d_ff": 17, "norm": "pre", "tie": "none"}
+    model = Transformer(replace(TransformerConfig.tiny(9), **sizes)).double().eval()
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            nn.init.normal_(parameter, std=0.6)
+    return model
+
+
+def taught_weights(model, src, lengths, words):
+    """The weights over the source while the model is led through a sentence."""
+    with torch.no_grad(), record_attention(model) as maps:
+        _, weights = model(src, lengths, torch.tensor([[BOS, *words[:-1]]]))
+    if weights is None:
+        weights = torch.stack([m[0] for n, m in maps.items() if "cross" in n]).mean((0, 2))
+    return weights[0]
+
+
+@pytest.mark.parametrize("name", ["Transformer", "Seq2Seq"])
+@pytest.mark.parametrize("decode", [greedy_decode, beam_search, sample])
+def test_weights_on_request_are_those_of_reading_the_sentence_again(name, decode):
+    lengths_seen = set()
+    for seed in range(7):
+        model, ends = translator(name, seed), {"bos": BOS, "eos": EOS + seed, "max_length": 7}
+        torch.manual_seed(0)
+        plain = decode(model, SRC, LENGTHS, **ends)
+        torch.manual_seed(0)
+        decoded = decode(model, SRC, LENGTHS, need_weights=True, **ends)
+        assert [d.words for d in decoded] == [d.words for d in plain]
+        for i, one in enumerate(decoded):
+            length = int(LENGTHS[i])
+            assert one.weights.shape == (len(one.words), length)
+            if one.words:
+                given = SRC[i : i + 1, :length], LENGTHS[i : i + 1]
+                torch.testing.assert_close(one.weights, taught_weights(model, *given, one.words))
+            lengths_seen.add(len(one.words))
+        if decode is beam_search:
+            assert all(d.weights is None for d in plain)
+        whole = decode(model, SRC, None, need_weights=True, **ends)
+        assert all(d.weights.shape[1] == SRC.shape[1] for d in whole)
+    assert len(lengths_seen) > 2
+
+
+def test_a_model_without_attention_has_no_weights_to_give():
+    for decode in (greedy_decode, beam_search):
+        given = build(attention="none"), SRC, LENGTHS
+        decoded = decode(*given, bos=BOS, eos=EOS, max_length=3, need_weights=True)
+        assert all(d.weights is None for d in decoded)

@@ -285,7 +285,7 @@ def test_frozen_parameters_change_no_gradient_score(name):
 def test_scores_without_shares_are_refused():
     review = Document((("not", "bad", "!"),), 1, frozenset({0, 1}))
     for row in ([0.0, 0.0, 0.0], [1.0, -2.0, 0.5], [math.nan, 1.0, 1.0], [math.inf, 1.0, 1.0]):
-        with pytest.raises(ValueError, match="the scores of document 0 have no shares"):
+        with pytest.raises(ValueError, match=r"have no shares|scores hold NaN"):
             deciding_share([review], [torch.tensor(row)])
 
 

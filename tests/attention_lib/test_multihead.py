@@ -398,3 +398,55 @@ def test_key_heads_that_cannot_be_shared_evenly_are_refused():
     for heads, shared in ((0, None), (-4, None), (4, 0), (4, -1)):
         with pytest.raises(ValueError, match="wanted at least 1"):
             MultiHeadAttention(8, heads, num_kv_heads=shared)
+
+
+def test_a_recording_within_a_recording_belongs_to_both():
+    attention, x = MultiHeadAttention(8, num_heads=2), torch.randn(1, 3, 8)
+    with record_attention(attention) as outer:
+        attention(x)
+        with record_attention(attention) as inner:
+            attention(2 * x)
+        attention(3 * x)
+    assert len(inner[""]) == 1
+    assert torch.equal(outer[""][1], inner[""][0])
+    assert len(outer[""]) == 3
+    attention(x)
+    assert len(outer[""]) == 3
+
+
+def test_steps_with_a_cache_have_the_gradient_of_the_full_pass():
+    torch.manual_seed(0)
+    attention = MultiHeadAttention(6, num_heads=3).double()
+    x, target = torch.randn(2, 2, 5, 6, dtype=torch.float64).unbind(0)
+    context, _ = attention(x, causal=True)
+    full = torch.autograd.grad((context * target).sum(), attention.parameters())
+    cache, total = KeyValueCache(), torch.zeros((), dtype=torch.float64)
+    for step in range(5):
+        query, key, value = attention.project(x[:, step : step + 1])
+        context, _ = attention.attend(query, *cache.append(key, value))
+        total = total + (attention.out_proj(merge_heads(context))[:, 0] * target[:, step]).sum()
+    stepped = torch.autograd.grad(total, attention.parameters())
+    for ours, wanted in zip(stepped, full, strict=True):
+        torch.testing.assert_close(ours, wanted, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("talking", [False, True])
+def test_dropped_weights_keep_the_expected_context_and_are_whole_in_evaluation(
+    need_weights, talking
+):
+    """Dropped before the softmax, the others would grow to a sum of 1 and no mean would hold."""
+    torch.manual_seed(0)
+    attention = MultiHeadAttention(6, num_heads=2, dropout=0.4, talking=talking).double()
+    plain = MultiHeadAttention(6, num_heads=2, talking=talking).double()
+    plain.load_state_dict(attention.state_dict())
+    x = torch.randn(1, 3, 6, dtype=torch.float64)
+    wanted, weights = plain(x, need_weights=True)
+    rows = x.expand(40_000, -1, -1)
+    contexts, dropped = attention(rows, need_weights=need_weights)
+    assert not torch.equal(contexts[0], contexts[1])
+    spread = contexts.std(0) / len(contexts) ** 0.5
+    assert ((contexts.mean(0) - wanted[0]).abs() < 5 * spread + 1e-9).all()
+    assert dropped is None or torch.allclose(dropped[:1], weights, rtol=1e-12)
+    attention.eval()
+    torch.testing.assert_close(attention(x, need_weights=need_weights)[0], wanted)

@@ -83,17 +83,45 @@ def test_a_run_gives_the_same_figures_again(monkeypatch, tmp_path):
     assert luong_variants.run(small, "local-p general", 1) != first
 
 
-def test_the_tiny_transformer_was_trained_and_measured_by_the_recipe_of_the_script():
-    record = read_results("multi30k_lowercase")
-    (run,) = record["runs"]
-    recipe = multi30k.Recipe(every=400, lowercase=True)
-    (recorded,) = record["recipes"].values()
-    assert recorded.items() <= asdict(multi30k.recipe_of(run["model"], recipe)).items()
-    assert run["config"] == asdict(multi30k.build(run["model"], recipe.subwords).config)
+# Each record's recipe, models and seeds, as its command in the script's docstring has them.
+MULTI30K = {
+    "multi30k_short": (
+        multi30k.Recipe(steps=1600, max_tokens=2048, every=160),
+        list(multi30k.MODELS),
+        [0],
+    ),
+    "multi30k_lowercase": (multi30k.Recipe(every=400, lowercase=True), ["Transformer-tiny"], [0]),
+}
+
+
+@pytest.mark.parametrize("name", MULTI30K)
+def test_every_translator_was_trained_and_measured_by_the_recipe_of_the_script(name):
+    record = read_results(name)
+    recipe, models, seeds = MULTI30K[name]
+    assert list(record["recipes"]) == models
+    assert [(run["seed"], run["model"]) for run in record["runs"]] == [*product(seeds, models)]
     assert record["signatures"] == multi30k.SIGNATURES
-    assert run["length_penalty"] in multi30k.PENALTIES
-    assert [point["step"] for point in run["validation"]] == list(range(400, recipe.steps + 1, 400))
-    assert sum(row["sentences"] for row in run["by_length"]) == 1000
+    for run in record["runs"]:
+        recorded, wanted = record["recipes"][run["model"]], multi30k.recipe_of(run["model"], recipe)
+        assert recorded.items() <= asdict(wanted).items()
+        config = asdict(multi30k.build(run["model"], recipe.subwords).config)
+        assert run["config"].items() <= config.items()
+        assert run["length_penalty"] in multi30k.PENALTIES
+        validated = [point["step"] for point in run["validation"]]
+        assert validated == list(range(recipe.every, recipe.steps + 1, recipe.every))
+        assert sum(row["sentences"] for row in run["by_length"]) == 1000
+
+
+def test_a_short_schedule_shows_the_order_of_the_translators():
+    """No attention, then a recurrent network with any attention, then the Transformer."""
+    runs = read_results("multi30k_short")["runs"]
+    bleu = {
+        model: mean(run["test"]["bleu_raw"] for run in runs if run["model"] == model)
+        for model in multi30k.MODELS
+    }
+    without, transformer = bleu.pop("no attention"), bleu.pop("Transformer-tiny")
+    assert without < min(bleu.values())
+    assert max(bleu.values()) < transformer
 
 
 def test_every_captioner_was_measured_with_every_seed_by_the_recipe_of_the_script():

@@ -1,0 +1,233 @@
+"""What does not fit is refused in words, whichever part of the library is given it."""
+
+import gzip
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from attention_lib import metrics
+from attention_lib.attention import fused_attention, scaled_dot_product_attention
+from attention_lib.captioning import Captioner, CaptionerConfig
+from attention_lib.classification import BagClassifier, RecurrentClassifier, keywords
+from attention_lib.data.batching import Batch
+from attention_lib.data.documents import Document
+from attention_lib.data.sst2 import sst2
+from attention_lib.data.tatoeba import tatoeba
+from attention_lib.data.vocabulary import Vocabulary
+from attention_lib.data.waimai import waimai
+from attention_lib.decoding import beam_search
+from attention_lib.explanation import hit_rate
+from attention_lib.fast import vocabulary_loss
+from attention_lib.language_models import BERT, LanguageModelConfig, TextClassifier, hide_tokens
+from attention_lib.losses import label_smoothing_loss
+from attention_lib.masks import length_mask
+from attention_lib.multihead import MultiHeadAttention
+from attention_lib.positions import LearnedPositions, alibi_slopes, rotate
+from attention_lib.scores import additive_score
+from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
+from attention_lib.training import Loss, fit, translation_loss
+from attention_lib.transformer import Transformer, TransformerConfig
+
+SRC, LENGTHS = torch.tensor([[4, 5, 6], [7, 8, 0]]), torch.tensor([3, 2])
+TGT = torch.tensor([[1, 5], [1, 6]])
+X = torch.zeros(2, 3, 5, 4)
+REVIEW = Document((("not", "bad", "!"),), 1, frozenset({0}))
+VOCABULARY = Vocabulary([REVIEW.words])
+TRANSLATORS = {
+    "Transformer": lambda: Transformer(TransformerConfig.tiny(11)),
+    "Seq2Seq": lambda: Seq2Seq(Seq2SeqConfig(11, 11, d_embed=3, d_hidden=4)),
+}
+CLASSIFIERS = {
+    "bag": lambda: BagClassifier(11, 2),
+    "recurrent": lambda: RecurrentClassifier(11, 2, d_embed=3, d_hidden=4),
+    "BERT": lambda: TextClassifier(BERT(LanguageModelConfig.tiny(11)), 2, cls_id=1),
+}
+every_translator = pytest.mark.parametrize("build", TRANSLATORS.values(), ids=TRANSLATORS)
+every_classifier = pytest.mark.parametrize("build", CLASSIFIERS.values(), ids=CLASSIFIERS)
+
+
+@every_translator
+@pytest.mark.parametrize("tgt_in", [TGT[0], TGT[:1], TGT[[0, 1, 1]], TGT[:, :0]])
+def test_a_translator_refuses_targets_that_are_not_those_of_its_sources(build, tgt_in):
+    with pytest.raises(ValueError, match=r"wanted \(batch, (length|steps)\)"):
+        build()(SRC, LENGTHS, tgt_in)
+    if tgt_in.dim() == 2:
+        with pytest.raises(ValueError, match="of one batch"):
+            build().loss(Batch(SRC, LENGTHS, tgt_in, tgt_in, pad=0))
+
+
+@every_translator
+def test_lengths_in_a_list_are_refused(build):
+    with pytest.raises(TypeError, match="lengths are a list; wanted a tensor"):
+        build()(SRC, [3, 2], TGT)
+
+
+@every_classifier
+def test_a_classifier_refuses_an_empty_text_and_takes_no_lengths_for_no_padding(build):
+    model = build().eval()
+    with pytest.raises(ValueError, match="a sentence is empty"):
+        model(SRC, torch.tensor([3, 0]))
+    whole, _ = model(SRC[:1], torch.tensor([3]))
+    assert torch.equal(model(SRC[:1], None)[0], whole)
+
+
+@every_translator
+def test_a_batch_of_padding_alone_has_nothing_to_predict(build):
+    nothing = Batch(SRC, LENGTHS, TGT * 0, TGT * 0, pad=0)
+    with pytest.raises(ValueError, match="a batch has nothing to predict"):
+        fit(build(), [nothing], steps=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"clip_norm": -1.0}, ValueError, r"clip_norm is -1\.0; wanted a norm above 0, or None"),
+        ({"clip_norm": 0.0}, ValueError, r"clip_norm is 0\.0"),
+        ({"patience": 0}, ValueError, "patience is 0; wanted at least 1"),
+        ({"every": 0}, ValueError, "every is 0; wanted at least 1"),
+        ({"steps": -1}, ValueError, "steps is -1; wanted at least 1"),
+        ({"accumulate": 0}, ValueError, "accumulate is 0; wanted at least 1"),
+        ({"loss": lambda m, b: m(b.src, b.src_lengths, b.tgt_in)[0].sum()}, TypeError,
+         "loss gave a Tensor; wanted a Loss"),
+        ({"validate": lambda m: None}, TypeError, "validate gave None; wanted a number"),
+        ({"optimizer": torch.optim.SGD(nn.Linear(1, 1).parameters())}, ValueError,
+         "the optimizer has none of the model's parameters"),
+    ],
+)  # fmt: skip
+def test_training_refuses_settings_that_train_nothing(settings, error, message):
+    batch = Batch(SRC, LENGTHS, TGT, TGT, pad=0)
+    with pytest.raises(error, match=message):
+        fit(TRANSLATORS["Seq2Seq"](), [batch] * 3, **({"steps": 1} | settings))
+
+
+def test_training_without_clipping_takes_the_whole_gradient():
+    def steep(model, batch):
+        return Loss(1000 * translation_loss(model, batch).total, 1)
+
+    moved = []
+    for clip_norm in (None, 1.0):
+        torch.manual_seed(0)
+        model = TRANSLATORS["Seq2Seq"]()
+        before = model.output.weight.detach().clone()
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+        batch = Batch(SRC, LENGTHS, TGT, TGT, pad=0)
+        plan = {"steps": 1, "clip_norm": clip_norm, "schedule": lambda done: 1.0}
+        fit(model, [batch], steep, optimizer=optimizer, **plan)
+        moved.append((model.output.weight - before).norm())
+    assert moved[0] > 10 * moved[1]
+
+
+def test_a_run_with_figures_of_numpy_goes_on(tmp_path):
+    plan = {"validate": lambda m: np.mean([1.0, 2.0]), "checkpoint": tmp_path / "run.pt"}
+    model, batch = TRANSLATORS["Seq2Seq"](), Batch(SRC, LENGTHS, TGT, TGT, pad=0)
+    fit(model, [batch] * 3, steps=3, **plan)
+    assert len(fit(model, [batch] * 5, steps=5, **plan).losses) == 5
+    torch.save(model, tmp_path / "run.pt")
+    with pytest.raises(ValueError, match=r"run\.pt is no whole checkpoint"):
+        fit(model, [batch] * 5, steps=5, **plan)
+
+
+def test_both_faces_take_a_mask_of_the_keys_alone():
+    query, mask = torch.randn(2, 3, 5, 4), torch.tensor([True, True, False, True, False])
+    context, _ = scaled_dot_product_attention(query, query, query, mask)
+    torch.testing.assert_close(fused_attention(query, query, query, mask), context)
+    torch.testing.assert_close(
+        fused_attention(query, query, query, mask, bias=torch.zeros(5)), context
+    )
+
+
+@pytest.mark.parametrize("talking", [False, True])
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_every_face_refuses_the_same_biases(need_weights, talking):
+    attention = MultiHeadAttention(8, num_heads=2, talking=talking)
+    x = torch.randn(1, 5, 8)
+    with pytest.raises(ValueError, match=r"bias of shape \(4, 1, 5, 5\) does not broadcast"):
+        attention(x, bias=torch.zeros(4, 1, 5, 5), need_weights=need_weights)
+    with pytest.raises(TypeError, match=r"bias has dtype torch\.bool; wanted floating"):
+        attention(x, bias=torch.ones(5, 5, dtype=torch.bool), need_weights=need_weights)
+
+
+def test_the_fast_loss_is_finite_where_the_padding_cannot_be_written():
+    hidden, weight, targets = torch.randn(5, 3), torch.randn(7, 3), torch.tensor([1, 2, 6, 3, 3])
+    bias = torch.zeros(7).index_fill(0, torch.tensor(0), -math.inf)
+    ours = vocabulary_loss(hidden, weight, targets, bias=bias, label_smoothing=0.1)
+    logits = hidden @ weight.T + bias
+    torch.testing.assert_close(ours, label_smoothing_loss(logits, targets, 0.1, 0, reduction="sum"))
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "message"),
+    [
+        (lambda: label_smoothing_loss(torch.zeros(2, 4), SRC[0, :2], 0.1, 0, reduction="none"),
+         ValueError, "reduction is 'none'; wanted 'mean' or 'sum'"),
+        (lambda: vocabulary_loss(torch.zeros(5, 3), torch.zeros(7, 3), SRC[0, :1]),
+         ValueError, r"hidden is \(5, 3\) and targets \(1,\); wanted \(tokens, d\)"),
+        (lambda: vocabulary_loss(X[0, 0], torch.zeros(7, 4), SRC[0][[0] * 5], label_smoothing=1.5),
+         ValueError, r"label_smoothing is 1\.5; wanted a probability"),
+        (lambda: hit_rate([REVIEW], [torch.full((3,), math.nan)]), ValueError, "scores hold NaN"),
+        (lambda: hit_rate([REVIEW], [torch.ones(3, 2)]), ValueError, "wanted one number a word"),
+        (lambda: VOCABULARY.decode([-1]), IndexError, r"ids reach from -1 to -1; wanted 0 … 6"),
+        (lambda: VOCABULARY.decode([99]), IndexError, r"ids reach from 99 to 99; wanted 0 … 6"),
+        (lambda: metrics.bleu("I am .", "I am ."), TypeError, "hypotheses is the text 'I am .'"),
+        (lambda: metrics.exact_match(["a"], "a"), TypeError, "references is the text 'a'"),
+        (lambda: metrics.chrf("a", ["a"]), TypeError, "wanted a list of sentences"),
+        (lambda: metrics.tokenised_bleu("a", ["a"]), TypeError, "wanted a list of sentences"),
+        (lambda: keywords(BagClassifier(7, 2), [REVIEW], VOCABULARY, top=-1),
+         ValueError, "top is -1; wanted at least 1"),
+        (lambda: hide_tokens(SRC, SRC, mask_id=3, vocab_size=11),
+         TypeError, r"candidates are torch\.int64; wanted torch\.bool"),
+        (lambda: hide_tokens(SRC, SRC > 0, mask_id=99, vocab_size=11),
+         ValueError, r"mask_id is 99; the vocabulary has ids 0 … 10"),
+        (lambda: length_mask(torch.tensor([1.5, 3.0])), TypeError, r"lengths are torch\.float32"),
+        (lambda: length_mask(torch.tensor([2, -1])), ValueError, "a sequence has length -1"),
+        (lambda: additive_score(torch.zeros(2, 1), torch.zeros(3, 5), torch.zeros(5)),
+         ValueError, "query has d_a = 1, key 5 and v 5"),
+        (lambda: rotate(X, torch.arange(4)), ValueError, "wanted one position for each vector"),
+        (lambda: rotate(X[0, 0], torch.zeros(2, 5)), ValueError, "wanted one position for each"),
+        (lambda: LearnedPositions(5, 4)(torch.tensor([-1, 2])), ValueError, "position -1 is neg"),
+        (lambda: alibi_slopes(0), ValueError, "num_heads is 0; wanted at least 1"),
+        (lambda: Captioner(CaptionerConfig(11)).start(torch.zeros(1, 3, 8, 8, dtype=torch.uint8)),
+         TypeError, r"pictures are torch\.uint8; wanted floating numbers from 0 to 1"),
+        (lambda: Seq2SeqConfig(11, 11, locality="local-m", window=-1),
+         ValueError, "window is -1; local-m wants at least 0"),
+        (lambda: Seq2SeqConfig(11, 11, locality="local-p", window=0),
+         ValueError, "window is 0; local-p wants at least 1"),
+        (lambda: MultiHeadAttention(8, 2, dropout=1.0), ValueError, r"dropout is 1\.0"),
+        (lambda: beam_search(TRANSLATORS["Seq2Seq"](), SRC, LENGTHS, bos=1, eos=2, max_length=3,
+                             length_penalty=math.nan), ValueError, "length_penalty is nan"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_named(ask, error, message):
+    with pytest.raises(error, match=message):
+        ask()
+
+
+def test_a_huge_loss_is_an_endless_perplexity():
+    assert metrics.perplexity(800.0) == math.inf
+
+
+def test_segments_of_a_text_reach_bert():
+    model = CLASSIFIERS["BERT"]().eval()
+    nn.init.normal_(model.bert.segment_embedding.weight)
+    whole, _ = model(SRC, LENGTHS)
+    assert torch.equal(model(SRC, LENGTHS, SRC * 0)[0], whole)
+    halves = torch.tensor([[0, 0, 1], [0, 1, 0]])
+    assert (model(SRC, LENGTHS, halves)[0] - whole).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "read", "message"),
+    [
+        ("sst2/dev.tsv.gz", "", lambda folder: sst2("dev", folder), "holds no sentences"),
+        ("tatoeba/cmn.txt.gz", "", tatoeba, "holds no pairs of at most 30 words"),
+        ("waimai/waimai_10k.csv.gz", "label,review\n", waimai, "holds no reviews"),
+    ],
+)
+def test_a_corpus_of_nothing_is_refused(tmp_path, name, content, read, message):
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_bytes(gzip.compress(content.encode()))
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path)
