@@ -53,10 +53,13 @@ class Subwords:
                 fewer different sequences.
 
         Raises:
+            TypeError: if ``texts`` is one text: its sentences would be single letters.
             ValueError: if ``size`` does not hold the marks and the bytes.
 
         Sennrich et al. (2016), on bytes.
         """
+        if isinstance(texts, str):
+            raise TypeError(f"texts is the text {texts[:40]!r}; wanted several, e.g. in a list")
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         if size < len(_MARKS) + len(alphabet):
             raise ValueError(

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attention_lib.attention import (
@@ -15,6 +15,8 @@ from attention_lib.attention import (
 )
 
 PRIMES = st.sampled_from([1, 2, 3, 5, 7, 11])
+# The device does not change from one example to the next.
+SAME_DEVICE = {"suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
 
 def random_case(batch, queries, keys, seed):
@@ -24,11 +26,13 @@ def random_case(batch, queries, keys, seed):
     return scores, mask
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, **SAME_DEVICE)
 @given(PRIMES, PRIMES, PRIMES, st.integers(0, 10**6))
-def test_masked_softmax_equals_a_softmax_of_the_allowed_scores_alone(batch, queries, keys, seed):
+def test_masked_softmax_equals_a_softmax_of_the_allowed_scores_alone(
+    device, batch, queries, keys, seed
+):
     scores, mask = random_case(batch, queries, keys, seed)
-    weights = masked_softmax(scores, mask)
+    weights = masked_softmax(scores.to(device), mask.to(device)).cpu()
     for index in np.ndindex(batch, queries):
         allowed = mask[index].numpy()
         row, values = weights[index].numpy(), scores[index].numpy()[allowed]
@@ -44,9 +48,9 @@ def test_two_allowed_scores_a_log_three_apart_weigh_one_to_three():
     torch.testing.assert_close(weights, torch.tensor([[0.25, 0.0, 0.75]]))
 
 
-def test_a_query_that_may_attend_to_nothing_gets_zero_weights_and_zero_gradients():
-    scores = torch.randn(2, 3, requires_grad=True)
-    mask = torch.tensor([[True, True, False], [False, False, False]])
+def test_a_query_that_may_attend_to_nothing_gets_zero_weights_and_zero_gradients(device):
+    scores = torch.randn(2, 3, device=device, requires_grad=True)
+    mask = torch.tensor([[True, True, False], [False, False, False]], device=device)
     weights = masked_softmax(scores, mask)
     (weights**2).sum().backward()
     assert weights[1].tolist() == [0, 0, 0]
@@ -55,13 +59,13 @@ def test_a_query_that_may_attend_to_nothing_gets_zero_weights_and_zero_gradients
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_huge_scores_on_masked_cells_leave_no_trace_in_any_precision(dtype):
-    scores = torch.tensor([[1e4, 0.0, -1e4, 1.0]], dtype=dtype)
-    mask = torch.tensor([[False, True, False, True]])
+def test_huge_scores_on_masked_cells_leave_no_trace_in_any_precision(device, dtype):
+    scores = torch.tensor([[1e4, 0.0, -1e4, 1.0]], dtype=dtype, device=device)
+    mask = torch.tensor([[False, True, False, True]], device=device)
     weights = masked_softmax(scores, mask)
     expected = torch.tensor([[0.0, 1.0, 0.0, math.e]], dtype=torch.float64) / (1 + math.e)
     assert weights.dtype == dtype
-    torch.testing.assert_close(weights.double(), expected, atol=5e-3, rtol=5e-3)
+    torch.testing.assert_close(weights.double().cpu(), expected, atol=5e-3, rtol=5e-3)
     assert weights[0, 0] == 0
     assert weights[0, 2] == 0
 
@@ -85,8 +89,8 @@ def test_masked_softmax_sums_to_one_over_the_axis_it_is_told():
         )
 
 
-def test_masked_softmax_gradients_pass_gradcheck_with_a_fully_masked_row():
-    scores, mask = random_case(2, 3, 5, 2)
+def test_masked_softmax_gradients_pass_gradcheck_with_a_fully_masked_row(device):
+    scores, mask = (x.to(device) for x in random_case(2, 3, 5, 2))
     mask[0, 1] = False
     assert torch.autograd.gradcheck(lambda s: masked_softmax(s, mask), scores.requires_grad_())
 
@@ -101,10 +105,11 @@ def test_a_mask_that_does_not_broadcast_is_refused_with_both_shapes():
         masked_softmax(torch.zeros(2, 3), torch.ones(4, dtype=torch.bool))
 
 
-def test_attend_averages_the_values_with_the_weights():
+def test_attend_averages_the_values_with_the_weights(device):
     scores, mask = random_case(2, 3, 5, 3)
     value = torch.randn(2, 5, 7, dtype=torch.float64)
-    context, weights = attend(scores, value, mask)
+    given = (x.to(device) for x in (scores, value, mask))
+    context, weights = (x.cpu() for x in attend(*given))
     np.testing.assert_allclose(context, np.einsum("bts,bsd->btd", weights, value), rtol=1e-12)
 
 
@@ -126,12 +131,12 @@ def test_attentional_vector_refuses_a_weight_of_the_wrong_width():
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_a_bias_of_minus_infinity_forbids_in_both_faces(masked):
+def test_a_bias_of_minus_infinity_forbids_in_both_faces(device, masked):
     torch.manual_seed(0)
-    query, key, value = torch.randn(3, 1, 2, 5, 4, dtype=torch.float64).unbind(0)
-    bias = torch.zeros(5, 5, dtype=torch.float64)
+    query, key, value = torch.randn(3, 1, 2, 5, 4, dtype=torch.float64).to(device).unbind(0)
+    bias = torch.zeros(5, 5, dtype=torch.float64, device=device)
     bias[2], bias[3, 1] = -torch.inf, -torch.inf
-    mask = torch.ones(5, 5, dtype=torch.bool)
+    mask = torch.ones(5, 5, dtype=torch.bool, device=device)
     mask[4, 2:], bias[4, :2] = False, -torch.inf  # together they leave nothing
     if not masked:
         mask, bias[4] = None, -torch.inf

@@ -18,66 +18,69 @@ LENGTHS = torch.tensor([4, 2, 3])
 BOS, EOS = 1, 2
 
 
-def build(seed=0, tgt_size=9, **options):
+def build(seed=0, tgt_size=9, device="cpu", **options):
     torch.manual_seed(seed)
     model = Seq2Seq(Seq2SeqConfig(8, tgt_size, d_embed=5, d_hidden=6, **options)).double().eval()
     # Random weights of this size make random, peaked sentences of different lengths.
     for parameter in model.parameters():
         parameter.data.mul_(4)
-    return model
+    return model.to(device)
 
 
 @torch.no_grad()
 def log_prob(model, src, lengths, words):
     """Log-probability of a sentence, by teacher forcing."""
-    logits, _ = model(src, lengths, torch.tensor([[BOS, *words[:-1]]]))
+    logits, _ = model(src, lengths, torch.tensor([[BOS, *words[:-1]]], device=src.device))
     steps = logits.log_softmax(-1)[0]
     return float(steps[torch.arange(len(words)), torch.tensor(words)].sum())
 
 
 @pytest.mark.parametrize("options", [{}, {"attention": "none"}, {"locality": "local-m"}])
-def test_greedy_takes_the_best_word_each_time_and_stops_each_sentence_at_its_own_end(options):
-    lengths_seen = set()
+def test_greedy_takes_the_best_word_each_time_and_stops_each_sentence_at_its_own_end(
+    device, options
+):
+    lengths_seen, src = set(), SRC.to(device)
     for seed in range(8):
-        model = build(seed, **options)
-        batch = greedy_decode(model, SRC, LENGTHS, bos=BOS, eos=EOS, max_length=6)
+        model = build(seed, device=device, **options)
+        batch = greedy_decode(model, src, LENGTHS, bos=BOS, eos=EOS, max_length=6)
         for i, decoded in enumerate(batch):
             words, length = [BOS], int(LENGTHS[i])
             while len(words) <= 6 and words[-1] != EOS:
-                tgt_in = torch.tensor([words])
-                logits, weights = model(SRC[i : i + 1, :length], LENGTHS[i : i + 1], tgt_in)
+                tgt_in = torch.tensor([words], device=device)
+                logits, weights = model(src[i : i + 1, :length], LENGTHS[i : i + 1], tgt_in)
                 words.append(int(logits[0, -1].argmax()))
             assert decoded.words == [word for word in words[1:] if word != EOS]
-            total = log_prob(model, SRC[i : i + 1, :length], LENGTHS[i : i + 1], words[1:])
+            total = log_prob(model, src[i : i + 1, :length], LENGTHS[i : i + 1], words[1:])
             assert decoded.log_prob == pytest.approx(total)
             lengths_seen.add(len(decoded.words))
             if options.get("attention") == "none":
                 assert decoded.weights is None
             else:
-                torch.testing.assert_close(decoded.weights, weights[0, : len(decoded.words)])
+                wanted = weights[0, : len(decoded.words)].cpu()
+                torch.testing.assert_close(decoded.weights, wanted)
     assert len(lengths_seen) > 3
 
 
-def test_a_beam_of_one_is_greedy_decoding():
+def test_a_beam_of_one_is_greedy_decoding(device):
     for seed in range(8):
-        model = build(seed)
-        greedy = greedy_decode(model, SRC, LENGTHS, bos=BOS, eos=EOS, max_length=6)
-        beam = beam_search(model, SRC, LENGTHS, bos=BOS, eos=EOS, max_length=6, beam_size=1)
+        model, ends = build(seed, device=device), {"bos": BOS, "eos": EOS, "max_length": 6}
+        greedy = greedy_decode(model, SRC.to(device), LENGTHS, **ends)
+        beam = beam_search(model, SRC.to(device), LENGTHS, beam_size=1, **ends)
         assert [d.words for d in beam] == [d.words for d in greedy]
         assert [d.log_prob for d in beam] == pytest.approx([d.log_prob for d in greedy])
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
-def test_a_wide_beam_finds_the_best_of_all_sentences(alpha):
+def test_a_wide_beam_finds_the_best_of_all_sentences(device, alpha):
     words, longest = range(4), 3
     for seed in range(6):
-        model = build(seed, tgt_size=4)
+        model, whole = build(seed, tgt_size=4, device=device), SRC.to(device)
         found = beam_search(
-            model, SRC, LENGTHS, bos=BOS, eos=EOS, max_length=longest, beam_size=64,
+            model, whole, LENGTHS, bos=BOS, eos=EOS, max_length=longest, beam_size=64,
             length_penalty=alpha,
         )  # fmt: skip
         for i, decoded in enumerate(found):
-            src, lengths = SRC[i : i + 1, : int(LENGTHS[i])], LENGTHS[i : i + 1]
+            src, lengths = whole[i : i + 1, : int(LENGTHS[i])], LENGTHS[i : i + 1]
             ends = [[*p, EOS] for n in range(longest) for p in product(words, repeat=n)]
             open_ends = [list(p) for p in product(words, repeat=longest)]
             ranked = {}
@@ -101,13 +104,13 @@ def test_a_wider_beam_never_finds_a_less_probable_sentence_here():
     assert gains > 0
 
 
-def test_beam_search_treats_each_sentence_as_if_it_were_alone():
-    model = build(3, locality="local-m")
+def test_beam_search_treats_each_sentence_as_if_it_were_alone(device):
+    model, src = build(3, device=device, locality="local-m"), SRC.to(device)
     options = {"bos": BOS, "eos": EOS, "max_length": 6, "beam_size": 3}
-    together = beam_search(model, SRC, LENGTHS, **options)
+    together = beam_search(model, src, LENGTHS, **options)
     for i, decoded in enumerate(together):
         (alone,) = beam_search(
-            model, SRC[i : i + 1, : int(LENGTHS[i])], LENGTHS[i : i + 1], **options
+            model, src[i : i + 1, : int(LENGTHS[i])], LENGTHS[i : i + 1], **options
         )
         assert alone.words == decoded.words
 
@@ -171,33 +174,34 @@ def translator(name, seed):
 def taught_weights(model, src, lengths, words):
     """The weights over the source while the model is led through a sentence."""
     with torch.no_grad(), record_attention(model) as maps:
-        _, weights = model(src, lengths, torch.tensor([[BOS, *words[:-1]]]))
+        _, weights = model(src, lengths, torch.tensor([[BOS, *words[:-1]]], device=src.device))
     if weights is None:
         weights = torch.stack([m[0] for n, m in maps.items() if "cross" in n]).mean((0, 2))
-    return weights[0]
+    return weights[0].cpu()
 
 
 @pytest.mark.parametrize("name", ["Transformer", "Seq2Seq"])
 @pytest.mark.parametrize("decode", [greedy_decode, beam_search, sample])
-def test_weights_on_request_are_those_of_reading_the_sentence_again(name, decode):
-    lengths_seen = set()
+def test_weights_on_request_are_those_of_reading_the_sentence_again(device, name, decode):
+    lengths_seen, src = set(), SRC.to(device)
     for seed in range(7):
-        model, ends = translator(name, seed), {"bos": BOS, "eos": EOS + seed, "max_length": 7}
+        model = translator(name, seed).to(device)
+        ends = {"bos": BOS, "eos": EOS + seed, "max_length": 7}
         torch.manual_seed(0)
-        plain = decode(model, SRC, LENGTHS, **ends)
+        plain = decode(model, src, LENGTHS, **ends)
         torch.manual_seed(0)
-        decoded = decode(model, SRC, LENGTHS, need_weights=True, **ends)
+        decoded = decode(model, src, LENGTHS, need_weights=True, **ends)
         assert [d.words for d in decoded] == [d.words for d in plain]
         for i, one in enumerate(decoded):
             length = int(LENGTHS[i])
             assert one.weights.shape == (len(one.words), length)
             if one.words:
-                given = SRC[i : i + 1, :length], LENGTHS[i : i + 1]
+                given = src[i : i + 1, :length], LENGTHS[i : i + 1]
                 torch.testing.assert_close(one.weights, taught_weights(model, *given, one.words))
             lengths_seen.add(len(one.words))
         if decode is beam_search:
             assert all(d.weights is None for d in plain)
-        whole = decode(model, SRC, None, need_weights=True, **ends)
+        whole = decode(model, src, None, need_weights=True, **ends)
         assert all(d.weights.shape[1] == SRC.shape[1] for d in whole)
     assert len(lengths_seen) > 2
 

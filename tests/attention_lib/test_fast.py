@@ -12,7 +12,7 @@ from attention_lib.losses import label_smoothing_loss
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize("tokens", [1, 37, 101])
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 def test_the_vocabulary_loss_is_label_smoothed_cross_entropy(
     device, monkeypatch, smoothing, biased, tokens, dtype, bound
 ):
@@ -26,11 +26,11 @@ def test_the_vocabulary_loss_is_label_smoothed_cross_entropy(
     ours = vocabulary_loss(hidden, weight, targets, bias=bias, label_smoothing=smoothing)
     logits = F.linear(hidden, weight, bias)
     wanted = label_smoothing_loss(logits, targets, smoothing, pad=0, reduction="sum")
-    assert torch.allclose(ours, wanted, atol=bound)
+    assert torch.allclose(ours, wanted, rtol=bound, atol=bound)
     for mine, other in zip(
         torch.autograd.grad(3 * ours, inputs), torch.autograd.grad(3 * wanted, inputs), strict=True
     ):
-        assert torch.allclose(mine, other, atol=bound)
+        assert (mine - other).abs().max() <= bound * other.abs().max()
 
 
 def test_the_vocabulary_loss_in_half_precision_is_summed_in_float32(device):

@@ -5,7 +5,6 @@ from itertools import product
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from attention_lib.data.batching import Batch
 from attention_lib.fast_recurrent import SharedMatrix, padded_lstm
@@ -104,19 +103,24 @@ def test_dropout_between_layers_has_the_same_distribution_as_torchs():
     torch.testing.assert_close(fast.std(0), clear.std(0), rtol=0.1, atol=0)
 
 
-def test_the_loss_is_the_sum_over_real_words_with_the_gradients_of_the_logits():
-    for options in ({"attention": "none"}, {"locality": "local-p"}, *ATTENTIONS):
-        model = build(options)
-        tgt_out = torch.tensor([[4, 5, 6, 7, 2], [9, 4, 2, 0, 0], [8, 8, 9, 2, 0]])
-        total, count = model.loss(Batch(SRC, LENGTHS, TGT, tgt_out, pad=0))
-        logits, _ = model(SRC, LENGTHS, TGT)
-        wanted = F.cross_entropy(logits.mT, tgt_out, ignore_index=0, reduction="sum")
-        torch.testing.assert_close(total, wanted, rtol=1e-10, atol=1e-10)
-        assert count == 12
-        parameters = list(model.parameters())
-        ours = torch.autograd.grad(total, parameters)
-        for got, exact in zip(ours, torch.autograd.grad(wanted, parameters), strict=True):
-            torch.testing.assert_close(got, exact, rtol=1e-10, atol=1e-10)
+@pytest.mark.parametrize("options", [{"attention": "none"}, {"locality": "local-p"}, *ATTENTIONS])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+def test_the_loss_is_the_sum_over_real_words_with_the_gradients_of_the_logits(options, smoothing):
+    model = build(options)
+    tgt_out = torch.tensor([[4, 5, 6, 7, 2], [9, 4, 2, 0, 0], [8, 8, 9, 2, 0]])
+    total, count = model.loss(Batch(SRC, LENGTHS, TGT, tgt_out, pad=0), smoothing)
+    logits, _ = model(SRC, LENGTHS, TGT)
+    real = tgt_out != 0
+    log_probs = logits[real].log_softmax(-1)
+    # The share that is taken off the right word goes to all words but the padding.
+    wanted = -(1 - smoothing) * log_probs.gather(1, tgt_out[real][:, None]).sum()
+    wanted = wanted - smoothing * log_probs[:, 1:].sum() / 12
+    torch.testing.assert_close(total, wanted, rtol=1e-10, atol=1e-10)
+    assert count == 12
+    parameters = list(model.parameters())
+    ours = torch.autograd.grad(total, parameters)
+    for got, exact in zip(ours, torch.autograd.grad(wanted, parameters), strict=True):
+        torch.testing.assert_close(got, exact, rtol=1e-10, atol=1e-10)
 
 
 def test_inputs_are_left_as_they_were():

@@ -1,7 +1,9 @@
 """GPT and BERT against public implementations with the same weights, and their objectives."""
 
+import itertools
+import math
 import pickle
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -27,10 +29,12 @@ from attention_lib.language_models import (
     next_token_batch,
     split_prompts,
 )
+from attention_lib.layers import LayerConfig
 from attention_lib.masks import length_mask
+from attention_lib.transformer import Transformer, TransformerConfig
 
 SCHEMES = ["sinusoidal", "learned", "rotary", "alibi", "relative"]
-BOUNDS = [(torch.float64, 1e-10), (torch.float32, 1e-4)]
+BOUNDS = [(torch.float64, 1e-10), (torch.float32, 1e-5)]
 
 
 def _config(**options) -> LanguageModelConfig:
@@ -62,6 +66,11 @@ def _ids(rows: int = 3, length: int = 7, seed: int = 0) -> torch.Tensor:
 # Parity
 
 
+def _close(ours: torch.Tensor, theirs: torch.Tensor, bound: float) -> bool:
+    """Whether no entry is further off than this share of the largest."""
+    return bool((ours - theirs).abs().max() <= bound * theirs.abs().max())
+
+
 def _gpt2() -> tuple[GPT2LMHeadModel, GPT]:
     torch.manual_seed(1)
     config = GPT2Config(
@@ -71,11 +80,17 @@ def _gpt2() -> tuple[GPT2LMHeadModel, GPT]:
     theirs, ours = GPT2LMHeadModel(config).eval(), GPT(_config()).eval()
     for parameter in theirs.parameters():
         nn.init.normal_(parameter, std=0.3)
-    state = {k.removeprefix("transformer."): v for k, v in theirs.state_dict().items()}
-    ours.embedding.weight.data = state["wte.weight"]
-    ours.positions.learned.table.weight.data = state["wpe.weight"]
-    ours.norm.load_state_dict({k: state[f"ln_f.{k}"] for k in ("weight", "bias")})
-    names = {
+    for name, value in _gpt2s_by_our_names(dict(theirs.named_parameters())).items():
+        ours.get_parameter(name).data = value.detach().clone()
+    return theirs, ours
+
+
+def _gpt2s_by_our_names(theirs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Sort GPT-2's tensors, one a parameter, by the names of our parameters."""
+    theirs = {name.removeprefix("transformer."): value for name, value in theirs.items()}
+    ours = {"embedding.weight": theirs["wte.weight"]}
+    ours["positions.learned.table.weight"] = theirs["wpe.weight"]
+    parts = {
         "self_attention.in_proj_": "attn.c_attn.",
         "self_attention.out_proj.": "attn.c_proj.",
         "after_self.norm.": "ln_1.",
@@ -83,14 +98,13 @@ def _gpt2() -> tuple[GPT2LMHeadModel, GPT]:
         "feed_forward.inner.": "mlp.c_fc.",
         "feed_forward.outer.": "mlp.c_proj.",
     }
-    for i, layer in enumerate(ours.layers):
-        for mine, other in names.items():
-            for kind in ("weight", "bias"):
-                value = state[f"h.{i}.{other}{kind}"]
-                # GPT-2 keeps its matrices turned around.
-                value = value.T if value.dim() == 2 else value
-                layer.get_parameter(mine + kind).data = value.contiguous()
-    return theirs, ours
+    for kind in ("weight", "bias"):
+        ours[f"norm.{kind}"] = theirs[f"ln_f.{kind}"]
+        for i, (mine, other) in itertools.product(range(3), parts.items()):
+            value = theirs[f"h.{i}.{other}{kind}"]
+            # GPT-2 keeps its matrices turned around.
+            ours[f"layers.{i}.{mine}{kind}"] = value.T if value.dim() == 2 else value
+    return ours
 
 
 @pytest.mark.parametrize(("dtype", "bound"), BOUNDS)
@@ -100,27 +114,46 @@ def test_logits_and_gradients_equal_gpt2s(device, dtype, bound):
     ids = _ids().to(device)
     wanted = theirs(ids).logits
     logits = ours(ids)
-    assert torch.allclose(logits, wanted, atol=bound)
+    assert torch.allclose(logits, wanted, rtol=0, atol=bound)
     F.cross_entropy(wanted[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), reduction="sum").backward()
     batch = next_token_batch(ids, torch.full((3,), 7))
     language_model_loss(ours, batch).total.backward()
-    theirs_grad = theirs.transformer.wte.weight.grad
-    assert torch.allclose(ours.embedding.weight.grad, theirs_grad, atol=100 * bound)
+    _check_gradients(ours, _gpt2s_by_our_names(_gradients(theirs)), bound)
 
 
-def _public_bert() -> tuple[BertForMaskedLM, BertModel, BERT]:
+def _gradients(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+def _check_gradients(ours: nn.Module, expected: dict[str, torch.Tensor], bound: float) -> None:
+    given = {name: parameter.grad for name, parameter in ours.named_parameters()}
+    assert given.keys() == expected.keys()
+    for name, gradient in given.items():
+        assert gradient is not None, name
+        assert _close(gradient, expected[name], bound), name
+
+
+def _public_bert() -> tuple[BertForMaskedLM, BERT]:
+    """Build the public BERT, with its pooler, and ours with its weights."""
     torch.manual_seed(2)
     config = BertConfig(
         vocab_size=19, hidden_size=20, num_hidden_layers=3, num_attention_heads=2,
         intermediate_size=29, max_position_embeddings=32, pad_token_id=0,
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )  # fmt: skip
-    masked, plain = BertForMaskedLM(config).eval(), BertModel(config).eval()
+    theirs = BertForMaskedLM(config)
+    theirs.bert = BertModel(config)
+    theirs.tie_weights()
     ours = BERT(_config(norm="post", activation="gelu", norm_eps=1e-12)).eval()
-    for parameter in [*masked.parameters(), *plain.parameters()]:
+    for parameter in theirs.parameters():
         nn.init.normal_(parameter, std=0.3)
-    plain.load_state_dict(masked.bert.state_dict(), strict=False)
-    state = masked.state_dict() | {f"bert.{k}": v for k, v in plain.state_dict().items()}
+    for name, value in _berts_by_our_names(dict(theirs.named_parameters())).items():
+        ours.get_parameter(name).data = value.detach().clone()
+    return theirs.eval(), ours
+
+
+def _berts_by_our_names(theirs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Sort BERT's tensors, one a parameter, by the names of our parameters."""
     both = ("weight", "bias")
     names = {
         "embedding.weight": "bert.embeddings.word_embeddings.weight",
@@ -132,11 +165,12 @@ def _public_bert() -> tuple[BertForMaskedLM, BertModel, BERT]:
     names |= {f"pooler.{k}": f"bert.pooler.dense.{k}" for k in both}
     names |= {f"word_transform.{k}": f"cls.predictions.transform.dense.{k}" for k in both}
     names |= {f"word_norm.{k}": f"cls.predictions.transform.LayerNorm.{k}" for k in both}
+    three = {}
     for i in range(3):
         here, there = f"layers.{i}.", f"bert.encoder.layer.{i}."
         for k in both:
-            parts = [state[f"{there}attention.self.{p}.{k}"] for p in ("query", "key", "value")]
-            ours.get_parameter(f"{here}self_attention.in_proj_{k}").data = torch.cat(parts)
+            parts = [theirs[f"{there}attention.self.{p}.{k}"] for p in ("query", "key", "value")]
+            three[f"{here}self_attention.in_proj_{k}"] = torch.cat(parts)
             names |= {
                 f"{here}self_attention.out_proj.{k}": f"{there}attention.output.dense.{k}",
                 f"{here}after_self.norm.{k}": f"{there}attention.output.LayerNorm.{k}",
@@ -144,30 +178,30 @@ def _public_bert() -> tuple[BertForMaskedLM, BertModel, BERT]:
                 f"{here}feed_forward.outer.{k}": f"{there}output.dense.{k}",
                 f"{here}after_feed_forward.norm.{k}": f"{there}output.LayerNorm.{k}",
             }
-    for mine, other in names.items():
-        ours.get_parameter(mine).data = state[other].clone()
-    return masked, plain, ours
+    return three | {mine: theirs[other] for mine, other in names.items()}
 
 
 @pytest.mark.parametrize(("dtype", "bound"), BOUNDS)
 def test_hidden_pooled_and_word_logits_equal_berts(device, dtype, bound):
-    masked, plain, ours = (model.to(device, dtype) for model in _public_bert())
+    theirs, ours = (model.to(device, dtype) for model in _public_bert())
     ids, lengths = _ids().to(device), torch.tensor([7, 4, 2])
     segments = (torch.arange(7) > 2).long().expand(3, 7).to(device)
     mask = length_mask(lengths, 7).to(device)
-    wanted = plain(ids, attention_mask=mask.long(), token_type_ids=segments)
+    wanted = theirs.bert(ids, attention_mask=mask.long(), token_type_ids=segments)
     hidden = ours(ids, lengths, segments)
-    assert torch.allclose(hidden[mask], wanted.last_hidden_state[mask], atol=bound)
-    assert torch.allclose(ours.pool(hidden), wanted.pooler_output, atol=bound)
-    logits = masked(ids, attention_mask=mask.long(), token_type_ids=segments).logits
-    assert torch.allclose(ours.word_logits(hidden)[mask], logits[mask], atol=bound)
+    pooled = ours.pool(hidden)
+    assert torch.allclose(hidden[mask], wanted.last_hidden_state[mask], rtol=0, atol=bound)
+    assert torch.allclose(pooled, wanted.pooler_output, rtol=0, atol=bound)
+    logits = theirs.cls(wanted.last_hidden_state)
+    assert torch.allclose(ours.word_logits(hidden)[mask], logits[mask], rtol=0, atol=bound)
     targets = ids.masked_fill(~mask, NO_TARGET)
-    F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").backward()
     loss = masked_language_model_loss(ours, TokenBatch(ids, lengths, targets, segments))
     assert loss.count == 13
-    loss.total.backward()
-    theirs_grad = masked.bert.embeddings.word_embeddings.weight.grad
-    assert torch.allclose(ours.embedding.weight.grad, theirs_grad, atol=100 * bound)
+    upstream = torch.randn_like(pooled)
+    (loss.total + (upstream * pooled).sum()).backward()
+    total = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+    (total + (upstream * wanted.pooler_output).sum()).backward()
+    _check_gradients(ours, _berts_by_our_names(_gradients(theirs)), bound)
 
 
 @pytest.mark.parametrize(
@@ -184,13 +218,36 @@ def test_the_published_sizes_have_the_published_parameters(model, config, wanted
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+def test_gpt_is_a_decoder_to_which_no_source_speaks(scheme):
+    """With what the cross-attentions say taken away, and words scaled up beside sinusoids alone."""
+    gpt, ids = _gpt(positions=scheme), _ids(length=23)
+    config = TransformerConfig(
+        **{field.name: getattr(gpt.config, field.name) for field in fields(LayerConfig)},
+        src_size=19,
+        tgt_size=19,
+        num_decoder_layers=3,
+    )
+    decoder = Transformer(config).double().eval()
+    decoder.decoder_layers.load_state_dict(gpt.layers.state_dict(), strict=False)
+    decoder.decoder_norm.load_state_dict(gpt.norm.state_dict())
+    decoder.tgt_positions.load_state_dict(gpt.positions.state_dict())
+    scale = 1 if scheme == "sinusoidal" else 20**-0.5
+    decoder.tgt_embedding.weight.data = gpt.embedding.weight.data * scale
+    for layer in decoder.decoder_layers:
+        nn.init.zeros_(layer.cross_attention.out_proj.weight)
+    wanted = decoder.decode(ids, decoder.encode(ids, None))
+    assert torch.allclose(gpt.hidden(ids), wanted, rtol=0, atol=1e-10)
+    assert torch.allclose(gpt(ids), wanted @ gpt.embedding.weight.mT, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_later_token_moves_no_earlier_prediction(scheme):
     model, ids = _gpt(positions=scheme), _ids()
     before = model(ids)
     changed = ids.clone()
     changed[:, 4] = 3
     after = model(changed)
-    assert torch.allclose(before[:, :4], after[:, :4], atol=1e-12)
+    assert torch.allclose(before[:, :4], after[:, :4], rtol=0, atol=1e-12)
     assert not torch.isclose(before[:, 4], after[:, 4]).all()
 
 
@@ -204,7 +261,7 @@ def test_cached_steps_equal_the_full_pass_for_prompts_of_any_lengths(scheme):
     for step in range(4):
         logits, state, _ = model.step(words, state)
         for text, row in zip(texts, logits, strict=True):
-            assert torch.allclose(row, model(torch.tensor([text]))[0, -1], atol=1e-10)
+            assert torch.allclose(row, model(torch.tensor([text]))[0, -1], rtol=0, atol=1e-10)
         words = _ids(3, 1, seed=step)[:, 0]
         for text, word in zip(texts, words.tolist(), strict=True):
             text.append(word)
@@ -214,7 +271,7 @@ def test_one_word_prompts_need_no_beginning():
     model, ids = _gpt(), _ids(length=1)
     src, lengths, words = split_prompts(ids, torch.ones(3, dtype=torch.long))
     logits, _, _ = model.step(words, model.start(src, lengths))
-    assert torch.allclose(logits, model(ids)[:, 0], atol=1e-10)
+    assert torch.allclose(logits, model(ids)[:, 0], rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])
@@ -243,7 +300,7 @@ def test_next_tokens_leave_the_padding_out():
     assert loss.count == 4
     longer = F.pad(ids, (0, 3), value=11)
     again = language_model_loss(model, next_token_batch(longer, torch.tensor([4, 2])))
-    assert torch.allclose(loss.total, again.total, atol=1e-10)
+    assert torch.allclose(loss.total, again.total, rtol=0, atol=1e-10)
 
 
 def test_an_empty_prompt_is_refused():
@@ -259,6 +316,22 @@ def test_a_text_beyond_the_learned_positions_is_named():
 # BERT
 
 
+def test_sinusoids_are_added_to_words_and_segments_scaled_up():
+    """The table of the paper's sinusoids, learned, does the same beside scaled vectors."""
+    model, table = _bert(positions="sinusoidal"), _bert(positions="learned")
+    table.load_state_dict(model.state_dict(), strict=False)
+    for embedding in (table.embedding, table.segment_embedding):
+        embedding.weight.data *= 20**0.5
+    for position, i in itertools.product(range(7), range(10)):
+        angle = position / 10_000 ** (2 * i / 20)
+        row = table.positions.learned.table.weight.data[position]
+        row[2 * i], row[2 * i + 1] = math.sin(angle), math.cos(angle)
+    lengths, segments = torch.tensor([7, 4, 2]), (torch.arange(7) > 2).long().expand(3, 7)
+    given, wanted = (bert(_ids(), lengths, segments) for bert in (model, table))
+    real = length_mask(lengths, 7)
+    assert torch.allclose(given[real], wanted[real], rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_padding_has_no_effect(scheme):
     model, ids, lengths = _bert(positions=scheme), _ids(), torch.tensor([7, 4, 2])
@@ -267,7 +340,7 @@ def test_padding_has_no_effect(scheme):
     wider[1, 4:], wider[2, 2:] = 11, 12
     after = model(wider, lengths)
     for i, length in enumerate(lengths):
-        assert torch.allclose(before[i, :length], after[i, :length], atol=1e-10)
+        assert torch.allclose(before[i, :length], after[i, :length], rtol=0, atol=1e-10)
 
 
 def test_a_token_sees_what_stands_to_its_right():
@@ -319,7 +392,19 @@ def test_a_fine_tuned_classifier_reads_batches_of_documents():
     logits, _ = model(*batch.inputs)
     alone, _ = model(*TextClassifier.collate(documents[1:2], vocabulary).inputs)
     assert logits.shape == (3, 2)
-    assert torch.allclose(logits[1:2], alone, atol=1e-10)
+    assert torch.allclose(logits[1:2], alone, rtol=0, atol=1e-10)
+
+
+def test_a_classifier_sums_a_text_up_in_the_token_put_before_it():
+    model = TextClassifier(_bert(), 5, cls_id=3, dropout=0.0).double().eval()
+    words, lengths = _ids(), torch.tensor([7, 4, 2])
+    segments = (torch.arange(7) > 2).long().expand(3, 7)
+    first = torch.full((3, 1), 3)
+    for kinds in (None, segments):
+        given = None if kinds is None else torch.cat([torch.zeros_like(first), kinds], 1)
+        hidden = model.bert(torch.cat([first, words], 1), lengths + 1, given)
+        wanted = model.output(model.bert.pool(hidden))
+        assert torch.allclose(model(words, lengths, kinds)[0], wanted, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("build", [_gpt, _bert])

@@ -12,17 +12,17 @@ STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
 KINDS = list(product(CELLS, [False, True]))
 
 
-def encoder(cell, bidirectional, num_layers=2):
+def encoder(cell, bidirectional, num_layers=2, device="cpu"):
     torch.manual_seed(0)
-    return RecurrentEncoder(
-        11, 3, 10, cell=cell, num_layers=num_layers, bidirectional=bidirectional
-    ).eval()
+    options = {"cell": cell, "num_layers": num_layers, "bidirectional": bidirectional}
+    # A GPU's float32 recurrent networks may round to 10 bits.
+    return RecurrentEncoder(11, 3, 10, **options).eval().to(device, torch.float64)
 
 
 @pytest.mark.parametrize(("cell", "bidirectional"), KINDS)
-def test_a_sentence_is_encoded_alike_alone_and_padded_in_a_batch(cell, bidirectional):
-    model = encoder(cell, bidirectional)
-    src = torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 3, 3]])
+def test_a_sentence_is_encoded_alike_alone_and_padded_in_a_batch(device, cell, bidirectional):
+    model = encoder(cell, bidirectional, device=device)
+    src = torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 3, 3]], device=device)
     lengths = torch.tensor([5, 2])
     memory, state = model(src, lengths)
     alone, state_alone = model(src[1:, :2], lengths[1:])
@@ -33,21 +33,21 @@ def test_a_sentence_is_encoded_alike_alone_and_padded_in_a_batch(cell, bidirecti
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_two_directions_equal_torchs_bidirectional_network(cell):
-    model = encoder(cell, bidirectional=True, num_layers=1)
-    theirs = CELLS[cell](3, 5, batch_first=True, bidirectional=True)
+def test_two_directions_equal_torchs_bidirectional_network(device, cell):
+    model = encoder(cell, bidirectional=True, num_layers=1, device=device)
+    theirs = CELLS[cell](3, 5, batch_first=True, bidirectional=True).to(device, torch.float64)
     weights = model.rnn.state_dict()
     weights |= {f"{k}_reverse": v for k, v in model.backward_rnn.state_dict().items()}
     theirs.load_state_dict(weights)
-    src = torch.tensor([[4, 5, 6, 7]])
+    src = torch.tensor([[4, 5, 6, 7]], device=device)
     memory, _ = model(src, torch.tensor([4]))
     torch.testing.assert_close(memory, theirs(model.embedding(src))[0])
 
 
 @pytest.mark.parametrize(("cell", "bidirectional"), KINDS)
-def test_the_encoder_equals_the_cells_unrolled_with_a_mask(cell, bidirectional):
-    model = encoder(cell, bidirectional, num_layers=1).double()
-    src = torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 3, 3]])
+def test_the_encoder_equals_the_cells_unrolled_with_a_mask(device, cell, bidirectional):
+    model = encoder(cell, bidirectional, num_layers=1, device=device)
+    src = torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 3, 3]], device=device)
     lengths = torch.tensor([5, 2])
     packed, packed_state = model(src, lengths)
 
@@ -66,8 +66,8 @@ def test_the_encoder_equals_the_cells_unrolled_with_a_mask(cell, bidirectional):
         torch.testing.assert_close(part, wanted[0], rtol=0, atol=1e-10)
 
 
-def test_reverse_padded_is_its_own_inverse_and_keeps_the_padding():
-    values, lengths = torch.arange(24).view(3, 4, 2), torch.tensor([4, 1, 3])
+def test_reverse_padded_is_its_own_inverse_and_keeps_the_padding(device):
+    values, lengths = torch.arange(24, device=device).view(3, 4, 2), torch.tensor([4, 1, 3])
     turned = reverse_padded(values, lengths)
     assert torch.equal(reverse_padded(turned, lengths), values)
     assert torch.equal(turned[2, :3], values[2, :3].flip(0))

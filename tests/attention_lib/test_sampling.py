@@ -1,5 +1,6 @@
 """Sampling: what may be drawn, how often, and that it stops."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -52,25 +53,56 @@ def test_top_p_keeps_enough_and_no_word_too_many(p, seed):
     assert probs[kept].sum() - probs[kept].min() < p + 1e-5
 
 
-def test_words_are_drawn_as_often_as_they_are_probable():
-    logits = torch.tensor([[-torch.inf, 0.0, 1.0, 2.0]]).expand(4, -1)
-    src = torch.zeros(20_000, 1)
-    generator = torch.Generator().manual_seed(0)
+def _renormalised(probs, temperature=1.0, top_k=None, top_p=None) -> np.ndarray:
+    """The documented order, word by word: first temperature, then top k, then top p."""
+    probs = np.asarray(probs, dtype=np.float64) ** (1 / temperature)
+    order = list(np.argsort(-probs))
+    order = order[: top_k or len(order)]
+    share = probs / probs[order].sum()
+    kept: list[int] = []
+    while order and (top_p is None or share[kept].sum() < top_p):
+        kept.append(order.pop(0))
+    return np.where(np.isin(np.arange(len(probs)), kept), probs, 0) / probs[kept].sum()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"temperature": 0.5},
+        {"temperature": 2.0},
+        {"top_k": 1},
+        {"top_k": 3},
+        {"top_p": 0.6},
+        {"temperature": 2.0, "top_k": 3},
+        {"temperature": 2.0, "top_p": 0.7},
+        {"top_k": 3, "top_p": 0.7},
+        {"temperature": 2.0, "top_k": 4, "top_p": 0.64},
+    ],
+    ids=str,
+)
+def test_words_are_drawn_as_often_as_they_are_probable(device, options):
+    probs = [0.0, 0.05, 0.2, 0.3, 0.12, 0.08, 0.25]
+    model = Fixed(torch.tensor(probs, device=device).log().expand(7, -1))
+    generator = torch.Generator(device).manual_seed(0)
     ends = ENDS | {"max_length": 1}
-    for temperature in (1.0, 0.5):
-        drawn = sample(
-            Fixed(logits), src, None, temperature=temperature, generator=generator, **ends
-        )
-        first = torch.tensor([d.words[0] if d.words else 1 for d in drawn])
-        share = first.bincount(minlength=4) / len(first)
-        assert torch.allclose(share, (logits[0] / temperature).softmax(-1), atol=0.012)
+    src = torch.zeros(20_000, 1, device=device)
+    drawn = sample(model, src, None, generator=generator, **ends, **options)
+    first = torch.tensor([d.words[0] if d.words else ENDS["eos"] for d in drawn])
+    share = (first.bincount(minlength=7) / len(first)).numpy()
+    wanted = _renormalised(probs, **options)
+    np.testing.assert_array_equal(share > 0, wanted > 0)
+    np.testing.assert_allclose(share, wanted, atol=0.014)
+    log_probs = torch.tensor(probs).log()[first].numpy()
+    np.testing.assert_allclose([d.log_prob for d in drawn], log_probs, atol=1e-5)
 
 
-def test_each_sentence_stops_at_its_own_end():
-    logits = torch.full((4, 4), -torch.inf)
+def test_each_sentence_stops_at_its_own_end(device):
+    logits = torch.full((4, 4), -torch.inf, device=device)
     logits[:, 1:] = 0.0
-    generator = torch.Generator().manual_seed(0)
-    drawn = sample(Fixed(logits), torch.zeros(200, 1), None, generator=generator, **ENDS)
+    generator = torch.Generator(device).manual_seed(0)
+    src = torch.zeros(200, 1, device=device)
+    drawn = sample(Fixed(logits), src, None, generator=generator, **ENDS)
     lengths = {len(sentence.words) for sentence in drawn}
     assert len(lengths) > 3
     for sentence in drawn:
@@ -80,15 +112,15 @@ def test_each_sentence_stops_at_its_own_end():
         assert sentence.log_prob == pytest.approx(wanted, abs=1e-4)
 
 
-def test_top_1_and_cold_sampling_are_greedy_and_seeds_repeat():
-    model, src = Fixed(_logits(7, 7, 3)), torch.zeros(3, 1)
+def test_top_1_and_cold_sampling_are_greedy_and_seeds_repeat(device):
+    model, src = Fixed(_logits(7, 7, 3).to(device)), torch.zeros(3, 1, device=device)
     greedy = [d.words for d in greedy_decode(model, src, None, **ENDS)]
     assert [d.words for d in sample(model, src, None, top_k=1, **ENDS)] == greedy
     assert [d.words for d in sample(model, src, None, temperature=1e-4, **ENDS)] == greedy
 
     def draw(seed: int) -> list[list[int]]:
-        generator = torch.Generator().manual_seed(seed)
-        drawn = sample(model, torch.zeros(30, 1), None, generator=generator, **ENDS)
+        generator = torch.Generator(device).manual_seed(seed)
+        drawn = sample(model, src[:1].expand(30, 1), None, generator=generator, **ENDS)
         return [d.words for d in drawn]
 
     assert draw(1) == draw(1)

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attention_lib import scores
 
 PRIMES = st.sampled_from([1, 2, 3, 5, 7])
+# The device does not change from one example to the next.
+SAME_DEVICE = {"suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
 
 def draw(*shape, seed=0):
@@ -24,25 +26,28 @@ def pairwise(score_one, query, key):
     return out
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, **SAME_DEVICE)
 @given(PRIMES, PRIMES, PRIMES, PRIMES, PRIMES, PRIMES, st.integers(0, 10**6))
-def test_every_content_score_equals_its_equation_pair_by_pair(b, t, s, d_q, d_k, d_a, seed):
+def test_every_content_score_equals_its_equation_pair_by_pair(device, b, t, s, d_q, d_k, d_a, seed):
     query, key = draw(b, t, d_q, seed=seed), draw(b, s, d_k, seed=seed + 1)
     same = draw(b, s, d_q, seed=seed + 2)
     general, concat = draw(d_q, d_k, seed=seed), draw(d_a, d_q + d_k, seed=seed)
     v = draw(d_a, seed=seed)
     cases = [
-        (scores.dot_score(query, same), pairwise(lambda q, k: q @ k, query, same)),
+        (scores.dot_score, (query, same), pairwise(lambda q, k: q @ k, query, same)),
         (
-            scores.scaled_dot_score(query, same),
+            scores.scaled_dot_score,
+            (query, same),
             pairwise(lambda q, k: q @ k / np.sqrt(d_q), query, same),
         ),
         (
-            scores.general_score(query, key, general),
+            scores.general_score,
+            (query, key, general),
             pairwise(lambda q, k: q @ general.numpy() @ k, query, key),
         ),
         (
-            scores.concat_score(query, key, concat, v),
+            scores.concat_score,
+            (query, key, concat, v),
             pairwise(
                 lambda q, k: v.numpy() @ np.tanh(concat.numpy() @ np.concatenate([q, k])),
                 query,
@@ -50,13 +55,14 @@ def test_every_content_score_equals_its_equation_pair_by_pair(b, t, s, d_q, d_k,
             ),
         ),
     ]
-    for got, wanted in cases:
+    for score, inputs, wanted in cases:
+        got = score(*(x.to(device) for x in inputs)).cpu()
         np.testing.assert_allclose(got.numpy(), wanted, rtol=1e-10, atol=1e-12)
 
 
-def test_location_score_reads_the_query_and_the_positions_alone():
+def test_location_score_reads_the_query_and_the_positions_alone(device):
     query, weight = draw(2, 3, 5), draw(11, 5)
-    got = scores.location_score(query, weight, 7)
+    got = scores.location_score(query.to(device), weight.to(device), 7).cpu()
     np.testing.assert_allclose(got, np.einsum("btd,sd->bts", query, weight[:7]), rtol=1e-12)
 
 
@@ -82,15 +88,14 @@ def test_concat_score_by_hand():
     torch.testing.assert_close(got, torch.tensor([[1.0]]))
 
 
-def test_gradients_of_every_score_pass_gradcheck():
-    query, key = draw(2, 3, 5).requires_grad_(), draw(2, 2, 5, seed=1).requires_grad_()
-    general, v = draw(5, 5, seed=2).requires_grad_(), draw(3, seed=3).requires_grad_()
-    concat = draw(3, 10, seed=4).requires_grad_()
+def test_gradients_of_every_score_pass_gradcheck(device):
+    shapes = [(2, 3, 5), (2, 2, 5), (5, 5), (3,), (3, 10), (7, 5)]
+    inputs = [draw(*shape, seed=i).to(device) for i, shape in enumerate(shapes)]
+    query, key, general, v, concat, location = (x.requires_grad_() for x in inputs)
     assert torch.autograd.gradcheck(scores.dot_score, (query, key))
     assert torch.autograd.gradcheck(scores.scaled_dot_score, (query, key))
     assert torch.autograd.gradcheck(scores.general_score, (query, key, general))
     assert torch.autograd.gradcheck(scores.concat_score, (query, key, concat, v))
-    location = draw(7, 5, seed=5).requires_grad_()
     assert torch.autograd.gradcheck(lambda q, w: scores.location_score(q, w, 4), (query, location))
 
 

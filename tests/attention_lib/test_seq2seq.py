@@ -22,18 +22,18 @@ def name(options):
     return "-".join(str(value) for value in options.values())
 
 
-def build(options, **more):
+def build(options, device="cpu", **more):
     torch.manual_seed(0)
     sizes = {"src_size": 11, "tgt_size": 13, "d_embed": 3, "d_hidden": 6, "window": 2}
-    return Seq2Seq(Seq2SeqConfig(**{**sizes, **options, **more})).double().eval()
+    return Seq2Seq(Seq2SeqConfig(**{**sizes, **options, **more})).double().eval().to(device)
 
 
 @pytest.mark.parametrize("options", ALL, ids=name)
-def test_a_sentence_is_translated_alike_alone_and_padded_in_a_batch(options):
-    model = build(options)
-    logits, weights = model(SRC, LENGTHS, TGT)
+def test_a_sentence_is_translated_alike_alone_and_padded_in_a_batch(device, options):
+    model, src, tgt = build(options, device), SRC.to(device), TGT.to(device)
+    logits, weights = model(src, LENGTHS, tgt)
     for i, length in enumerate(LENGTHS.tolist()):
-        alone, weights_alone = model(SRC[i : i + 1, :length], LENGTHS[i : i + 1], TGT[i : i + 1])
+        alone, weights_alone = model(src[i : i + 1, :length], LENGTHS[i : i + 1], tgt[i : i + 1])
         torch.testing.assert_close(logits[i : i + 1], alone)
         if weights is not None:
             torch.testing.assert_close(weights[i : i + 1, :, :length], weights_alone)
@@ -41,25 +41,25 @@ def test_a_sentence_is_translated_alike_alone_and_padded_in_a_batch(options):
 
 
 @pytest.mark.parametrize("options", ALL, ids=name)
-def test_teacher_forcing_equals_one_step_after_the_other(options):
-    model = build(options)
-    logits, weights = model(SRC, LENGTHS, TGT)
-    state = model.start(SRC, LENGTHS)
+def test_teacher_forcing_equals_one_step_after_the_other(device, options):
+    model, src, tgt = build(options, device), SRC.to(device), TGT.to(device)
+    logits, weights = model(src, LENGTHS, tgt)
+    state = model.start(src, LENGTHS)
     for t in range(TGT.shape[1]):
-        step_logits, state, step_weights = model.step(TGT[:, t], state)
+        step_logits, state, step_weights = model.step(tgt[:, t], state)
         torch.testing.assert_close(step_logits, logits[:, t])
         if weights is not None:
             torch.testing.assert_close(step_weights, weights[:, t])
 
 
 @pytest.mark.parametrize("options", ALL, ids=name)
-def test_a_prediction_depends_on_the_words_before_it_only(options):
-    model = build(options)
-    logits, _ = model(SRC, LENGTHS, TGT)
+def test_a_prediction_depends_on_the_words_before_it_only(device, options):
+    model, src, tgt = build(options, device), SRC.to(device), TGT.to(device)
+    logits, _ = model(src, LENGTHS, tgt)
     for t in range(TGT.shape[1]):
-        other = TGT.clone()
+        other = tgt.clone()
         other[:, t] = 12
-        changed, _ = model(SRC, LENGTHS, other)
+        changed, _ = model(src, LENGTHS, other)
         torch.testing.assert_close(changed[:, :t], logits[:, :t])
         assert (changed[:, t] - logits[:, t]).abs().amax(-1).min() > 1e-6
 
@@ -99,7 +99,7 @@ class WrittenOut:
 
     def __init__(self, model):
         self.config = model.config
-        self.p = {k: v.detach().numpy() for k, v in model.named_parameters()}
+        self.p = {k: v.detach().cpu().numpy() for k, v in model.named_parameters()}
 
     def lstm(self, prefix, x, h, c):
         p = self.p
@@ -170,14 +170,14 @@ class WrittenOut:
 
 
 @pytest.mark.parametrize("options", ALL, ids=name)
-def test_the_model_equals_the_papers_equations_written_out_in_numpy(options):
-    model = build(options)
-    logits, weights = model(SRC, LENGTHS, TGT)
+def test_the_model_equals_the_papers_equations_written_out_in_numpy(device, options):
+    model = build(options, device)
+    logits, weights = model(SRC.to(device), LENGTHS, TGT.to(device))
     for i, length in enumerate(LENGTHS.tolist()):
         wanted, rows = WrittenOut(model).translate(SRC[i, :length].tolist(), TGT[i].tolist())
-        np.testing.assert_allclose(logits[i].detach().numpy(), wanted, rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(logits[i].detach().cpu().numpy(), wanted, rtol=1e-9, atol=1e-10)
         if weights is not None:
-            got = weights[i, :, :length].detach().numpy()
+            got = weights[i, :, :length].detach().cpu().numpy()
             np.testing.assert_allclose(got, rows, rtol=1e-9, atol=1e-10)
 
 

@@ -68,6 +68,15 @@ def test_the_mean_loss_counts_tokens_whatever_the_batches():
     assert by_size[1:] == pytest.approx([by_size[0]] * 2, rel=1e-5)
 
 
+def test_the_mean_loss_is_taken_without_dropout():
+    model, batch = build(dropout=0.5).train(), make_batch(PAIRS, VOCAB, VOCAB)
+    first = mean_loss(model, [batch])
+    assert not model.training
+    total, count = model.loss(batch)
+    assert first == pytest.approx(total.item() / count, rel=1e-6)
+    assert mean_loss(model.train(), [batch]) == first
+
+
 def test_running_out_of_batches_is_an_error_that_says_when():
     with pytest.raises(ValueError, match="ran out after 3 of 5 steps"):
         fit(build(), itertools.islice(stream(), 3), steps=5)
@@ -132,11 +141,14 @@ def test_an_accumulated_gradient_is_that_of_one_big_batch_and_not_the_mean_of_me
         gradient([])
 
 
-def test_gradients_are_clipped_to_the_norm():
-    model = build()
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
+def test_gradients_are_clipped_to_the_norm(precision):
+    """To that of the loss as it is: in float16 it is scaled by 65,536 for the backward pass."""
+    model = build(cell="gru")
     before = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
     sgd = torch.optim.SGD(model.parameters(), lr=1.0)
-    fit(model, stream(), steps=1, optimizer=sgd, schedule=lambda done: 1.0, clip_norm=0.01)
+    plan = {"optimizer": sgd, "schedule": lambda done: 1.0, "precision": precision}
+    fit(model, stream(), steps=1, clip_norm=0.01, **plan)
     moved = nn.utils.parameters_to_vector(model.parameters()) - before
     assert float(moved.detach().norm()) == pytest.approx(0.01, rel=1e-3)
 
@@ -200,6 +212,17 @@ def test_the_model_gets_its_averaged_weights_in_the_end():
     assert torch.equal(model.output.weight, averaged.module.output.weight)
     assert torch.equal(model.output.weight, kept[-1])
     assert not torch.equal(kept[0], kept[-1])
+
+
+def test_the_average_is_of_the_weights_after_every_step():
+    model, after = build(), []
+    averaged = AveragedModel(model)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.7)
+    sgd.register_step_post_hook(lambda *_: after.append(model.output.weight.detach().clone()))
+    fit(model, stream(), steps=5, optimizer=sgd, averaged=averaged)
+    assert len(after) == 5
+    torch.testing.assert_close(model.output.weight, torch.stack(after).mean(0))
+    assert not torch.allclose(torch.stack(after[::2]).mean(0), torch.stack(after).mean(0))
 
 
 def test_any_loss_that_says_what_it_counts_can_be_trained(device):

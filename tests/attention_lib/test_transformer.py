@@ -1,7 +1,9 @@
 """The Transformer against torch's, Marian's and the properties that define it."""
 
+import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,7 +12,6 @@ from transformers import MarianConfig, MarianMTModel
 
 from attention_lib.data.batching import Batch
 from attention_lib.decoding import beam_search, greedy_decode
-from attention_lib.layers import DecoderLayer, EncoderLayer, Memory, SelfView
 from attention_lib.losses import label_smoothing_loss
 from attention_lib.masks import causal_mask, length_mask
 from attention_lib.multihead import KeyValueCache, record_attention
@@ -52,67 +53,70 @@ def _batch() -> Batch:
 # Parity
 
 
-def _load_attention(ours, theirs) -> None:
-    ours.load_state_dict(theirs.state_dict())
+def _close(ours: torch.Tensor, theirs: torch.Tensor, bound: float) -> bool:
+    """Whether no entry is further off than this share of the largest."""
+    return bool((ours - theirs).abs().max() <= bound * theirs.abs().max())
 
 
-def _load_layer(ours, theirs, decoder: bool) -> None:
-    _load_attention(ours.self_attention, theirs.self_attn)
-    pairs = [(ours.feed_forward.inner, theirs.linear1), (ours.feed_forward.outer, theirs.linear2)]
+def _pairs(ours, theirs, decoder: bool) -> list[tuple[nn.Module, nn.Module]]:
+    """Name the parts of our layer and torch's that hold the same parameters in the same order."""
+    pairs = [(ours.self_attention, theirs.self_attn)]
+    pairs += [(ours.feed_forward.inner, theirs.linear1), (ours.feed_forward.outer, theirs.linear2)]
     pairs += [(ours.after_self.norm, theirs.norm1)]
     if decoder:
-        _load_attention(ours.cross_attention, theirs.multihead_attn)
+        pairs += [(ours.cross_attention, theirs.multihead_attn)]
         pairs += [(ours.after_cross.norm, theirs.norm2)]
     pairs += [(ours.after_feed_forward.norm, theirs.norm3 if decoder else theirs.norm2)]
-    for mine, other in pairs:
-        mine.load_state_dict(other.state_dict())
+    return pairs
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("norm", ["post", "pre"])
-def test_stacks_equal_torchs_with_its_weights(device, dtype, norm):
-    """All layers of encoder and decoder, with padding, in values and gradients."""
+def test_the_whole_model_equals_torchs_with_its_weights(device, dtype, norm):
+    """With padding, in values and in the gradients of every parameter, final norms included."""
     torch.manual_seed(0)
     options = {"dropout": 0.0, "batch_first": True, "norm_first": norm == "pre"}
+    ends = [nn.LayerNorm(20) if norm == "pre" else None for _ in range(2)]
     theirs_e = nn.TransformerEncoder(
-        nn.TransformerEncoderLayer(20, 2, 29, **options), 2, enable_nested_tensor=False
+        nn.TransformerEncoderLayer(20, 2, 29, **options), 2, ends[0], enable_nested_tensor=False
     )
-    theirs_d = nn.TransformerDecoder(nn.TransformerDecoderLayer(20, 2, 29, **options), 3)
-    config = _config(norm=norm)
-    ours_e = nn.ModuleList(EncoderLayer(config) for _ in range(2))
-    ours_d = nn.ModuleList(DecoderLayer(config) for _ in range(3))
-    for stack in (theirs_e, theirs_d):
-        for parameter in stack.parameters():
-            nn.init.normal_(parameter, std=0.4)
-    for mine, other in zip(ours_e, theirs_e.layers, strict=True):
-        _load_layer(mine, other, decoder=False)
-    for mine, other in zip(ours_d, theirs_d.layers, strict=True):
-        _load_layer(mine, other, decoder=True)
-    for stack in (theirs_e, theirs_d, ours_e, ours_d):
+    theirs_d = nn.TransformerDecoder(nn.TransformerDecoderLayer(20, 2, 29, **options), 3, ends[1])
+    for parameter in [*theirs_e.parameters(), *theirs_d.parameters()]:
+        nn.init.normal_(parameter, std=0.4)
+    ours = Transformer(_config(norm=norm, positions="none"))
+    pairs = [(ours.encoder_norm, ends[0]), (ours.decoder_norm, ends[1])] if norm == "pre" else []
+    for mine, other in zip(ours.encoder_layers, theirs_e.layers, strict=True):
+        pairs += _pairs(mine, other, decoder=False)
+    for mine, other in zip(ours.decoder_layers, theirs_d.layers, strict=True):
+        pairs += _pairs(mine, other, decoder=True)
+    for mine, other in pairs:
+        mine.load_state_dict(other.state_dict())
+    for stack in (theirs_e, theirs_d, ours):
         stack.to(device, dtype)
-    src, tgt = torch.randn(2, 7, 20), torch.randn(2, 5, 20)
-    src, tgt = (x.to(device, dtype).requires_grad_() for x in (src, tgt))
-    real = length_mask(torch.tensor([7, 3])).to(device)
-    lower = causal_mask(5, device=device)
-    memory = theirs_e(src, src_key_padding_mask=~real)
-    wanted = theirs_d(tgt, memory, tgt_mask=~lower, memory_key_padding_mask=~real)
+    batch = _batch().to(device)
+    words = [table.weight.detach().clone() for table in (ours.src_embedding, ours.tgt_embedding)]
+    words = [table.requires_grad_() for table in words]
+    src = 20**0.5 * F.embedding(batch.src, words[0])
+    tgt = 20**0.5 * F.embedding(batch.tgt_in, words[1])
+    padding = ~length_mask(batch.src_lengths, 7).to(device)
+    later = ~causal_mask(6, device=device)
+    memory = theirs_e(src, src_key_padding_mask=padding)
+    hidden = theirs_d(tgt, memory, tgt_mask=later, memory_key_padding_mask=padding)
+    wanted = hidden @ words[1].mT
 
-    x, mask = src, real[:, None, None]
-    for layer in ours_e:
-        x = layer(x, SelfView(turn=lambda heads: heads, mask=mask))
-    y = tgt
-    for layer in ours_d:
-        seen = Memory(*layer.cross_attention.project(x, "kv"), mask)
-        y = layer(y, SelfView(turn=lambda heads: heads, causal=True), seen)
-    bound = TOLERANCE[dtype]
-    assert torch.allclose(x[real], memory[real], atol=bound)
-    assert torch.allclose(y, wanted, atol=bound)
+    logits, _ = ours(batch.src, batch.src_lengths, batch.tgt_in)
+    assert torch.allclose(logits, wanted, rtol=0, atol=TOLERANCE[dtype])
     upstream = torch.randn_like(wanted)
-    mine = torch.autograd.grad(y, (src, tgt, *ours_d[0].parameters()), upstream)
-    other = torch.autograd.grad(wanted, (src, tgt), upstream)
-    for given, expected in zip(mine[:2], other, strict=True):
-        assert torch.allclose(given, expected, atol=100 * bound)
-    assert all(gradient.isfinite().all() for gradient in mine)
+    mine = [ours.src_embedding.weight, ours.tgt_embedding.weight]
+    mine += [parameter for pair in pairs for parameter in pair[0].parameters()]
+    other = [*words, *(parameter for pair in pairs for parameter in pair[1].parameters())]
+    assert len(mine) == len(list(ours.parameters()))
+    for given, expected in zip(
+        torch.autograd.grad(logits, mine, upstream),
+        torch.autograd.grad(wanted, other, upstream),
+        strict=True,
+    ):
+        assert _close(given, expected, TOLERANCE[dtype])
 
 
 def _marian(activation: str) -> tuple[MarianMTModel, Transformer]:
@@ -143,44 +147,43 @@ def _marian(activation: str) -> tuple[MarianMTModel, Transformer]:
     ours = Transformer(
         _config(src_size=19, tgt_size=19, tie="all", activation=activation, positions="learned")
     )
-    state = {k.removeprefix("model."): v for k, v in theirs.state_dict().items()}
     # Marian's sines and cosines stand in halves; as a learned table they are taken as they are.
-    table = state["encoder.embed_positions.weight"]
-    ours.src_positions.learned.table.weight = nn.Parameter(table.clone())
-    ours.tgt_positions.learned.table.weight = nn.Parameter(table.clone())
-    ours.tgt_embedding.weight.data = state["shared.weight"]
-    for side, layers in (("encoder", ours.encoder_layers), ("decoder", ours.decoder_layers)):
-        for i, layer in enumerate(layers):
-            _load_marian_layer(layer, state, f"{side}.layers.{i}.")
+    table = theirs.model.encoder.embed_positions.weight.detach()
+    for scheme in (ours.src_positions, ours.tgt_positions):
+        scheme.learned.table.weight = nn.Parameter(table.clone(), requires_grad=False)
+    for name, value in _by_our_names(theirs.state_dict()).items():
+        ours.get_parameter(name).data = value.clone()
     return theirs, ours.eval()
 
 
-def _load_marian_layer(layer, state, prefix) -> None:
-    for mine, other in (("self_attention", "self_attn"), ("cross_attention", "encoder_attn")):
-        attention = getattr(layer, mine, None)
-        if attention is None:
-            continue
-        for kind in ("weight", "bias"):
-            parts = [state[f"{prefix}{other}.{p}_proj.{kind}"] for p in "qkv"]
-            getattr(attention, f"in_proj_{kind}").data = torch.cat(parts)
-            out = state[f"{prefix}{other}.out_proj.{kind}"]
-            getattr(attention.out_proj, kind).data = out
-    names = {
+def _by_our_names(marians: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Sort Marian's tensors, one a trained parameter, by the names of our parameters."""
+    ours = {"tgt_embedding.weight": marians["model.shared.weight"]}
+    parts = {
+        "self_attention.out_proj": "self_attn.out_proj",
+        "cross_attention.out_proj": "encoder_attn.out_proj",
         "after_self.norm": "self_attn_layer_norm",
         "after_cross.norm": "encoder_attn_layer_norm",
         "after_feed_forward.norm": "final_layer_norm",
         "feed_forward.inner": "fc1",
         "feed_forward.outer": "fc2",
     }
-    for mine, other in names.items():
-        for kind in ("weight", "bias"):
-            if f"{prefix}{other}.{kind}" in state:
-                layer.get_parameter(f"{mine}.{kind}").data = state[f"{prefix}{other}.{kind}"]
+    stacks = [("encoder", i) for i in range(2)] + [("decoder", i) for i in range(3)]
+    for (side, i), kind in itertools.product(stacks, ("weight", "bias")):
+        here, there = f"{side}_layers.{i}.", f"model.{side}.layers.{i}."
+        for mine, other in parts.items():
+            if side == "decoder" or "cross" not in mine:
+                ours[f"{here}{mine}.{kind}"] = marians[f"{there}{other}.{kind}"]
+        for mine, other in (("self_attention", "self_attn"), ("cross_attention", "encoder_attn")):
+            if side == "decoder" or mine == "self_attention":
+                three = [marians[f"{there}{other}.{p}_proj.{kind}"] for p in "qkv"]
+                ours[f"{here}{mine}.in_proj_{kind}"] = torch.cat(three)
+    return ours
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("activation", ["relu", "silu"])
-def test_logits_and_loss_gradients_equal_marians(device, dtype, bound, activation):
+def test_logits_and_loss_gradients_equal_marians(device, dtype, activation):
     theirs, ours = _marian(activation)
     theirs, ours = theirs.to(device, dtype), ours.to(device, dtype)
     batch = _batch().to(device)
@@ -188,12 +191,15 @@ def test_logits_and_loss_gradients_equal_marians(device, dtype, bound, activatio
     wanted = theirs(input_ids=batch.src, attention_mask=mask, decoder_input_ids=batch.tgt_in).logits
     logits, _ = ours(batch.src, batch.src_lengths, batch.tgt_in)
     real = batch.tgt_out != PAD
-    assert torch.allclose(logits[real], wanted[real], atol=bound)
+    assert torch.allclose(logits[real], wanted[real], rtol=0, atol=TOLERANCE[dtype])
     F.cross_entropy(wanted[real], batch.tgt_out[real], reduction="sum").backward()
     ours.loss(batch)[0].backward()
-    assert torch.allclose(
-        ours.tgt_embedding.weight.grad, theirs.model.shared.weight.grad, atol=100 * bound
-    )
+    expected = {n: p.grad for n, p in theirs.named_parameters() if p.grad is not None}
+    expected = _by_our_names(expected)
+    given = {name: p.grad for name, p in ours.named_parameters() if p.requires_grad}
+    assert given.keys() == expected.keys()
+    for name, gradient in given.items():
+        assert _close(gradient, expected[name], TOLERANCE[dtype]), name
 
 
 def test_base_and_big_have_the_papers_parameters():
@@ -204,6 +210,92 @@ def test_base_and_big_have_the_papers_parameters():
         with torch.device("meta"):
             total = sum(parameter.numel() for parameter in Transformer(config).parameters())
         assert total == pytest.approx(wanted, rel=0.035)
+
+
+# Positions, written out
+
+
+def _sinusoids(length: int, size: int) -> torch.Tensor:
+    table = np.empty((length, size))
+    for position, i in itertools.product(range(length), range(size // 2)):
+        angle = position / 10_000 ** (2 * i / size)
+        table[position, 2 * i : 2 * i + 2] = np.sin(angle), np.cos(angle)
+    return torch.from_numpy(table)
+
+
+def _turned(head: torch.Tensor) -> torch.Tensor:
+    """Turn features 2i and 2i + 1 at position m by m / 10000^(2i / size), as complex numbers."""
+    length, size = head.shape[-2:]
+    speeds = 10_000.0 ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
+    angles = torch.arange(length, dtype=torch.float64).outer(speeds)
+    pairs = torch.view_as_complex(head.unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2)
+
+
+def _bias(scheme: str, positions: nn.Module, i: int, j: int) -> torch.Tensor:
+    """What a scheme adds to the score of query i and key j in each of two heads."""
+    if scheme == "alibi":
+        return -abs(i - j) * torch.tensor([2.0**-4, 2.0**-8], dtype=torch.float64)
+    if scheme == "relative":
+        # So near, each distance has a number of its own; those of keys ahead come 16 later.
+        return positions.relative.bias.weight[i - j if j <= i else 16 + j - i]
+    return torch.zeros(2, dtype=torch.float64)
+
+
+def _attention_written_out(attention, x, memory, positions=None, causal=False) -> torch.Tensor:
+    """Attend with one head after another, and without positions to a memory."""
+    scheme = "none" if positions is None else positions.scheme
+    matrices = zip(attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3), strict=True)
+    projected = [
+        tokens @ weight.mT + bias
+        for tokens, (weight, bias) in zip((x, memory, memory), matrices, strict=True)
+    ]
+    contexts = []
+    for h in range(2):
+        query, key, value = (part[..., 10 * h : 10 * h + 10] for part in projected)
+        if scheme == "rotary":
+            query, key = _turned(query), _turned(key)
+        scores = query @ key.mT / 10**0.5
+        for i, j in itertools.product(range(x.shape[1]), range(memory.shape[1])):
+            scores[:, i, j] += _bias(scheme, positions, i, j)[h]
+            if causal and j > i:
+                scores[:, i, j] = -torch.inf
+        contexts.append(scores.softmax(-1) @ value)
+    return attention.out_proj(torch.cat(contexts, -1))
+
+
+def _logits_written_out(model: Transformer, src, tgt_in) -> torch.Tensor:
+    """Translate unpadded sentences with post-norm layers, one equation after another."""
+
+    def embed(ids, embedding, positions) -> torch.Tensor:
+        x, length = embedding.weight[ids] * 20**0.5, ids.shape[1]
+        if positions.scheme == "sinusoidal":
+            return x + _sinusoids(length, 20)
+        return x + positions.learned.table.weight[:length] if positions.scheme == "learned" else x
+
+    x = embed(src, model.src_embedding, model.src_positions)
+    for layer in model.encoder_layers:
+        look = _attention_written_out(layer.self_attention, x, x, model.src_positions)
+        x = layer.after_self.norm(x + look)
+        x = layer.after_feed_forward.norm(x + layer.feed_forward(x))
+    y = embed(tgt_in, model.tgt_embedding, model.tgt_positions)
+    for layer in model.decoder_layers:
+        look = _attention_written_out(layer.self_attention, y, y, model.tgt_positions, causal=True)
+        y = layer.after_self.norm(y + look)
+        y = layer.after_cross.norm(y + _attention_written_out(layer.cross_attention, y, x))
+        y = layer.after_feed_forward.norm(y + layer.feed_forward(y))
+    return y @ model.tgt_embedding.weight.mT
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme_is_what_its_paper_says_written_out(scheme):
+    model = _model(positions=scheme)
+    generator = torch.Generator().manual_seed(0)
+    src = torch.randint(4, 17, (2, 7), generator=generator)
+    # Distances of 8 and more share relative buckets unless only the past is seen.
+    tgt_in = torch.randint(4, 13, (2, 11), generator=generator)
+    logits, _ = model(src, None, tgt_in)
+    assert torch.allclose(logits, _logits_written_out(model, src, tgt_in), rtol=0, atol=1e-10)
 
 
 # The fast loss
@@ -220,11 +312,11 @@ def test_the_fast_loss_is_that_of_the_logits(scheme, norm, smoothing):
     real = batch.tgt_out != PAD
     wanted = label_smoothing_loss(logits, batch.tgt_out, smoothing, pad=PAD, reduction="sum")
     assert count == int(real.sum())
-    assert torch.allclose(total, wanted, atol=1e-10)
+    assert torch.allclose(total, wanted, rtol=0, atol=1e-10)
     for mine, other in zip(
         fast, torch.autograd.grad(wanted, list(model.parameters())), strict=True
     ):
-        assert torch.allclose(mine, other, atol=1e-9)
+        assert torch.allclose(mine, other, rtol=0, atol=1e-9)
 
 
 # Properties of every variant
@@ -238,7 +330,7 @@ def test_padding_has_no_effect(scheme, kv_heads):
     wider = F.pad(batch.src, (0, 3), value=9)
     wider[1, 4:7] = 11
     again, _ = model(wider, batch.src_lengths, F.pad(batch.tgt_in, (0, 2), value=5))
-    assert torch.allclose(logits, again[:, :6], atol=1e-10)
+    assert torch.allclose(logits, again[:, :6], rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -247,7 +339,7 @@ def test_a_sentence_alone_is_translated_as_in_a_batch(scheme):
     logits, _ = model(batch.src, batch.src_lengths, batch.tgt_in)
     for i, length in enumerate(batch.src_lengths):
         alone, _ = model(batch.src[i : i + 1, :length], length[None], batch.tgt_in[i : i + 1])
-        assert torch.allclose(alone[0], logits[i], atol=1e-10)
+        assert torch.allclose(alone[0], logits[i], rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -257,7 +349,7 @@ def test_a_later_target_word_moves_no_earlier_prediction(scheme):
     changed = batch.tgt_in.clone()
     changed[:, 3] = 12
     after, _ = model(batch.src, batch.src_lengths, changed)
-    assert torch.allclose(before[:, :3], after[:, :3], atol=1e-12)
+    assert torch.allclose(before[:, :3], after[:, :3], rtol=0, atol=1e-12)
     assert not torch.isclose(before[:, 3], after[:, 3]).all()
 
 
@@ -267,7 +359,7 @@ def test_order_counts_with_every_scheme_but_none(scheme):
     src, lengths, tgt_in = torch.tensor([[5, 6, 7, 8]]), torch.tensor([4]), torch.tensor([[BOS]])
     before, _ = model(src, lengths, tgt_in)
     swapped, _ = model(src[:, [1, 0, 2, 3]], lengths, tgt_in)
-    assert torch.allclose(before, swapped, atol=1e-10) == (scheme == "none")
+    assert torch.allclose(before, swapped, rtol=0, atol=1e-10) == (scheme == "none")
 
 
 def test_alibi_cannot_tell_a_source_from_its_mirror():
@@ -276,7 +368,7 @@ def test_alibi_cannot_tell_a_source_from_its_mirror():
     src, lengths, tgt_in = torch.tensor([[5, 6, 7, 8]]), torch.tensor([4]), torch.tensor([[BOS]])
     forward, _ = model(src, lengths, tgt_in)
     backward, _ = model(src.flip(1), lengths, tgt_in)
-    assert torch.allclose(forward, backward, atol=1e-10)
+    assert torch.allclose(forward, backward, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -286,7 +378,7 @@ def test_cached_steps_equal_the_full_pass(scheme):
     state = model.start(batch.src, batch.src_lengths)
     for t in range(batch.tgt_in.shape[1]):
         logits, state, _ = model.step(batch.tgt_in[:, t], state)
-        assert torch.allclose(logits, wanted[:, t], atol=1e-10)
+        assert torch.allclose(logits, wanted[:, t], rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -302,7 +394,7 @@ def test_beams_that_change_places_equal_the_full_pass_of_their_own_words(scheme)
         src = batch.src.repeat_interleave(beams, 0)
         lengths = batch.src_lengths.repeat_interleave(beams)
         wanted, _ = model(src, lengths, words.flatten(0, 1))
-        assert torch.allclose(logits, wanted[:, -1], atol=1e-10)
+        assert torch.allclose(logits, wanted[:, -1], rtol=0, atol=1e-10)
         parents = torch.randint(beams, (3, beams), generator=generator)
         state = state.select((first + parents).flatten())
         words = words.gather(1, parents[:, :, None].expand_as(words))
@@ -353,6 +445,9 @@ def test_tied_matrices_are_one():
     all_tied = Transformer(_config(src_size=13, tie="all"))
     assert all_tied.output.weight is all_tied.tgt_embedding.weight
     assert all_tied.src_embedding is all_tied.tgt_embedding
+    output = Transformer(_config(tie="output"))
+    assert output.output.weight is output.tgt_embedding.weight
+    assert output.src_embedding is not output.tgt_embedding
     none = Transformer(_config(tie="none"))
     assert none.output.weight is not none.tgt_embedding.weight
 

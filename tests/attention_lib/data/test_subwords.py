@@ -79,6 +79,8 @@ def test_ids_outside_the_table_are_refused():
 def test_impossible_models_are_refused(tmp_path):
     with pytest.raises(ValueError, match="size is 259; wanted at least 260"):
         Subwords.learn(TEXTS, size=259)
+    with pytest.raises(TypeError, match="texts is the text 'Zwei junge'; wanted several"):
+        Subwords.learn("Zwei junge", size=400)
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(ValueError, match=r"broken.json is no subword model"):
         Subwords.load(tmp_path / "broken.json")

@@ -27,6 +27,19 @@ def test_chinese_is_split_by_character_and_english_by_word(folder):
     ]
 
 
+@pytest.mark.parametrize("longer", ["Chinese", "English"])
+@pytest.mark.parametrize(("options", "longest"), [({}, 30), ({"max_length": 7}, 7)])
+def test_pairs_with_a_side_beyond_the_length_are_left_out(tmp_path, longer, options, longest):
+    lines = [
+        f"a\t{'长' * n}\tx" if longer == "Chinese" else f"{'b ' * n}\t短\tx" for n in range(1, 37)
+    ]
+    (tmp_path / "tatoeba").mkdir()
+    packed = gzip.compress("\n".join(lines).encode())
+    (tmp_path / "tatoeba/cmn.txt.gz").write_bytes(packed)
+    sizes = [max(len(pair.src), len(pair.tgt)) for pair in tatoeba(tmp_path, **options)]
+    assert sizes == list(range(1, longest + 1))
+
+
 def test_the_environment_names_the_folder(folder, monkeypatch):
     monkeypatch.setenv("ATTENTION_DATA", str(folder))
     assert len(tatoeba()) == 2
