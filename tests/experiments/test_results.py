@@ -88,7 +88,7 @@ MULTI30K = {
     "multi30k_short": (
         multi30k.Recipe(steps=1600, max_tokens=2048, every=160),
         list(multi30k.MODELS),
-        [0],
+        [0, 1],
     ),
     "multi30k_lowercase": (multi30k.Recipe(every=400, lowercase=True), ["Transformer-tiny"], [0]),
 }
