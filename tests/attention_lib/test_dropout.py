@@ -1,5 +1,7 @@
 """Dropout stands where the papers put it, in every model."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -19,10 +21,10 @@ NOTHING = torch.zeros(1, 0, dtype=torch.long)
 PICTURE = torch.rand(1, 3, 10, 14, generator=torch.Generator().manual_seed(0)).double()
 
 
-def transformer(**options):
+def transformer():
     sizes = {"src_size": 11, "tgt_size": 13, "tie": "none", "d_model": D, "num_heads": 2}
     sizes |= {"d_ff": 7, "num_encoder_layers": 1, "num_decoder_layers": 1, "dropout": 0.5}
-    return Transformer(TransformerConfig(**(sizes | options)))
+    return Transformer(TransformerConfig(**sizes))
 
 
 def language_model(kind, dropout=0.5):
@@ -30,11 +32,8 @@ def language_model(kind, dropout=0.5):
     return kind(LanguageModelConfig(**sizes, dropout=dropout))
 
 
-def seq2seq(attention="luong", **options):
-    if attention == "bahdanau":
-        options |= {"score": "concat"}
-    sizes = {"d_embed": D, "d_hidden": D, "dropout": 0.5}
-    return Seq2Seq(Seq2SeqConfig(11, 13, **sizes, attention=attention, **options))
+def seq2seq(**options):
+    return Seq2Seq(Seq2SeqConfig(11, 13, d_embed=D, d_hidden=D, dropout=0.5, **options))
 
 
 def captioner(attention="soft"):
@@ -118,20 +117,25 @@ def check_half_is_dropped(model, weight, bias, run):
 
 LAYER = ("self_attention.in_proj_weight", "self_attention.in_proj_bias")
 RNN = ("weight_ih_l0", "bias_ih_l0")
-FEEDING = [("luong", {}), ("luong", {"locality": "local-m"}), ("bahdanau", {})]
-AT_ONCE = [("none", {}), ("luong", {"input_feeding": False})]
+TRANSLATORS = {
+    "none": partial(seq2seq, attention="none"),
+    "bahdanau": partial(seq2seq, attention="bahdanau", score="concat"),
+    "luong": partial(seq2seq, input_feeding=False),
+    "luong feeding": seq2seq,
+    "luong local": partial(seq2seq, locality="local-m"),
+}
 WORDS = {
     **{
         f"Transformer {side} {run.__name__}": (transformer, f"{side}_layers.0.", LAYER, run)
         for side in ("encoder", "decoder")
         for run in (whole, step, loss)
     },
-    "GPT": (lambda: language_model(GPT), "layers.0.", LAYER, lambda model: model(WORD)),
-    "GPT step": (lambda: language_model(GPT), "layers.0.", LAYER, gpt_step),
-    "BERT": (lambda: language_model(BERT), "layers.0.", LAYER, lambda model: model(WORD, ONE)),
+    "GPT": (partial(language_model, GPT), "layers.0.", LAYER, lambda model: model(WORD)),
+    "GPT step": (partial(language_model, GPT), "layers.0.", LAYER, gpt_step),
+    "BERT": (partial(language_model, BERT), "layers.0.", LAYER, lambda model: model(WORD, ONE)),
     **{
         f"encoder {direction} {run.__name__}": (
-            lambda: classifier(RecurrentClassifier, bidirectional=True),
+            partial(classifier, RecurrentClassifier, bidirectional=True),
             f"encoder.{direction}.",
             RNN,
             run,
@@ -140,19 +144,14 @@ WORDS = {
         for run in (text, padded_text)
     },
     **{
-        f"Seq2Seq {attention} {options} {run.__name__}": (
-            lambda attention=attention, options=options: seq2seq(attention, **options),
-            "rnn.",
-            RNN,
-            run,
-        )
-        for attention, options in FEEDING + AT_ONCE
+        f"Seq2Seq {kind} {run.__name__}": (build, "rnn.", RNN, run)
+        for kind, build in TRANSLATORS.items()
         for run in (whole, step, loss)
     },
     "Captioner": (captioner, "lstm.", ("weight_ih", "bias_ih"), caption),
     "Captioner step": (captioner, "lstm.", ("weight_ih", "bias_ih"), caption_step),
-    "HAN": (lambda: classifier(HAN), "word_rnn.", RNN, document),
-    "HAHNN": (lambda: classifier(HAHNN), "convolutions.0.", ("weight", "bias"), document),
+    "HAN": (partial(classifier, HAN), "word_rnn.", RNN, document),
+    "HAHNN": (partial(classifier, HAHNN), "convolutions.0.", ("weight", "bias"), document),
 }
 
 
@@ -164,24 +163,24 @@ def test_word_vectors_are_dropped_in_training(name):
 
 OUTPUTS = {
     **{
-        f"Seq2Seq {attention} {run.__name__}": (lambda attention=attention: seq2seq(attention), run)
-        for attention in ("none", "bahdanau", "luong")
+        f"Seq2Seq {kind} {run.__name__}": (build, run)
+        for kind, build in TRANSLATORS.items()
         for run in (whole, step, loss)
     },
     **{
-        f"Captioner {attention} {run.__name__}": (lambda kind=attention: captioner(kind), run)
-        for attention in ("none", "soft")
+        f"Captioner {kind} {run.__name__}": (partial(captioner, attention=kind), run)
+        for kind in ("none", "soft")
         for run in (caption, caption_step)
     },
     **{
         f"RecurrentClassifier {pooling}": (
-            lambda pooling=pooling: classifier(RecurrentClassifier, pooling=pooling),
+            partial(classifier, RecurrentClassifier, pooling=pooling),
             text,
         )
         for pooling in ("final", "attention")
     },
-    "HAN": (lambda: classifier(HAN), document),
-    "HAHNN": (lambda: classifier(HAHNN), document),
+    "HAN": (partial(classifier, HAN), document),
+    "HAHNN": (partial(classifier, HAHNN), document),
     "TextClassifier": (text_classifier, text),
 }
 
