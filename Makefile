@@ -69,7 +69,8 @@ results: .venv/installed
 			positions norm_order captioning classifiers; do \
 		$(BIN)/python experiments/$$script.py || exit 1; \
 	done
-	$(BIN)/python experiments/multi30k.py --steps 1600 --max-tokens 2048 --name multi30k_short
+	$(BIN)/python experiments/multi30k.py --steps 1600 --max-tokens 2048 \
+		--penalties 0 0.6 1 1.4 1.8 --name multi30k_short
 	$(BIN)/python experiments/multi30k.py --models Transformer-tiny --seeds 0 --every 400 --lowercase \
 		--name multi30k_lowercase
 

@@ -19,7 +19,13 @@ CAPTIONS = [
     )
 ]
 RECIPE = multi30k.Recipe(
-    steps=4, every=2, max_tokens=40, subwords=300, beam_size=2, word_dropout=0.3
+    steps=4,
+    every=2,
+    max_tokens=40,
+    subwords=300,
+    beam_size=2,
+    word_dropout=0.3,
+    penalties=(0.5, 2.0),
 )
 
 
@@ -46,7 +52,7 @@ def test_every_model_is_trained_and_measured(name):
     assert [point["step"] for point in figures["validation"]] == [2, 4]
     assert set(figures["test"]) == set(multi30k.SIGNATURES)
     assert sum(row["sentences"] for row in figures["by_length"]) == 11
-    assert figures["length_penalty"] in multi30k.PENALTIES
+    assert figures["length_penalty"] in RECIPE.penalties
     assert multi30k.MODELS[name].items() <= figures["config"].items()
 
 
