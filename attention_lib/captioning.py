@@ -183,6 +183,11 @@ class Captioner(nn.Module):
         config: see :class:`CaptionerConfig`.
 
     Xu et al. (2015), section 3.1.
+
+    >>> model = Captioner(CaptionerConfig(tgt_size=11)).eval()
+    >>> described = model(torch.rand(2, 3, 32, 32), torch.tensor([[1, 5, 6], [1, 7, 8]]))
+    >>> described.logits.shape, described.weights.sum(-1).round(decimals=3).tolist()
+    (torch.Size([2, 3, 11]), [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
     """
 
     baseline: Tensor

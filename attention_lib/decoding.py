@@ -73,6 +73,18 @@ def greedy_decode(
 
     Returns:
         one :class:`Decoded` a sentence.
+
+    A model that counts, word w followed by w + 1:
+
+    >>> class Clock:
+    ...     def start(self, src, src_lengths):
+    ...         return None
+    ...     def step(self, words, state):
+    ...         return 20.0 * torch.eye(8)[words + 1], state, None
+    >>> src = torch.zeros(2, 1)
+    >>> found = greedy_decode(Clock(), src, None, bos=torch.tensor([1, 4]), eos=6, max_length=9)
+    >>> [decoded.words for decoded in found]
+    [[2, 3, 4, 5], [5]]
     """
     given = (model, src, src_lengths, bos, eos, max_length)
     return _decode(*given, lambda logits: logits.argmax(-1), need_weights)
@@ -108,6 +120,18 @@ def sample(
 
     Raises:
         ValueError: if ``temperature``, ``top_k`` or ``top_p`` is out of range.
+
+    A model that writes word 2, word 3 or the end, 0, each as likely:
+
+    >>> class Coin:
+    ...     def start(self, src, src_lengths):
+    ...         return None
+    ...     def step(self, words, state):
+    ...         logits = torch.tensor([0.0, -torch.inf, 0.0, 0.0])
+    ...         return logits.expand(len(words), -1), state, None
+    >>> (written,) = sample(Coin(), torch.zeros(1, 1), None, bos=1, eos=0, max_length=50)
+    >>> set(written.words) <= {2, 3}
+    True
     """
     if not 0 < temperature < math.inf:
         raise ValueError(
@@ -283,6 +307,26 @@ def beam_search(
 
     Raises:
         ValueError: if ``beam_size`` or ``max_length`` is below 1, or ``length_penalty`` not finite.
+
+    Sutskever et al. (2014), section 3.2.
+
+    The likelier first word, 2, leads on to six words alike, the other one, 3, to a sure end, 0:
+
+    >>> class Garden:
+    ...     def start(self, src, src_lengths):
+    ...         return self
+    ...     def repeat(self, times):
+    ...         return self
+    ...     def select(self, rows):
+    ...         return self
+    ...     def step(self, words, state):
+    ...         table = torch.full((6, 6), 1e-9)
+    ...         table[1, 2], table[1, 3], table[3, 0] = 0.6, 0.4, 1.0
+    ...         table[2, :] = 1 / 6
+    ...         return table[words].log(), state, None
+    >>> given, ends = (Garden(), torch.zeros(1, 1), None), {"bos": 1, "eos": 0, "max_length": 2}
+    >>> greedy_decode(*given, **ends)[0].words[0], beam_search(*given, beam_size=2, **ends)[0].words
+    (2, [3])
     """
     if beam_size < 1:
         raise ValueError(f"beam_size is {beam_size}; wanted at least 1")

@@ -24,6 +24,15 @@ class Translator:
     Attributes:
         model: maps ``(src, src_lengths, tgt_in)`` to ``(logits, weights)`` and can be decoded.
         src, tgt: its vocabularies; with subwords, pairs are of text and so are translations.
+
+    >>> from attention_lib.data.pairs import TextPair
+    >>> from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
+    >>> pair = TextPair("我 走".split(), "I go".split())
+    >>> src, tgt = Vocabulary([pair.src]), Vocabulary([pair.tgt])
+    >>> translator = Translator(Seq2Seq(Seq2SeqConfig(len(src), len(tgt))), src, tgt)
+    >>> (weights,) = translator.align([pair])
+    >>> weights.shape, weights.sum(-1).round(decimals=3).tolist()
+    (torch.Size([2, 2]), [1.0, 1.0])
     """
 
     model: Any

@@ -269,7 +269,16 @@ def _attention(config: LayerConfig) -> MultiHeadAttention:
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, then feed-forward; with a causal view it is the layer of a GPT."""
+    """Self-attention, then feed-forward; with a causal view it is the layer of a GPT.
+
+    Args:
+        config: see :class:`LayerConfig`.
+
+    >>> config = LayerConfig(d_model=8, num_heads=2, d_ff=16)
+    >>> view = self_view(Positions(config), torch.ones(2, 5, dtype=torch.long), causal=True)
+    >>> EncoderLayer(config)(torch.randn(2, 5, 8), view).shape
+    torch.Size([2, 5, 8])
+    """
 
     def __init__(self, config: LayerConfig) -> None:
         super().__init__()
@@ -288,7 +297,18 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention over what is written, cross-attention to the source, then feed-forward."""
+    """Self-attention over what is written, cross-attention to the source, then feed-forward.
+
+    Args:
+        config: see :class:`LayerConfig`.
+
+    >>> config = LayerConfig(d_model=8, num_heads=2, d_ff=16)
+    >>> layer = DecoderLayer(config)
+    >>> memory = Memory(*layer.cross_attention.project(torch.randn(2, 7, 8), "kv"))
+    >>> view = self_view(Positions(config), torch.ones(2, 5, dtype=torch.long), causal=True)
+    >>> layer(torch.randn(2, 5, 8), view, memory).shape
+    torch.Size([2, 5, 8])
+    """
 
     def __init__(self, config: LayerConfig) -> None:
         super().__init__()

@@ -62,6 +62,11 @@ class RecurrentEncoder(nn.Module):
 
     Raises:
         ValueError: if ``d_hidden`` is odd and ``bidirectional``.
+
+    >>> encoder = RecurrentEncoder(11, d_embed=3, d_hidden=4, bidirectional=True).eval()
+    >>> memory, (h, c) = encoder(torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2]))
+    >>> memory.shape, h.shape, memory[1, 2].tolist()
+    (torch.Size([2, 3, 4]), torch.Size([1, 2, 4]), [0.0, 0.0, 0.0, 0.0])
     """
 
     def __init__(

@@ -219,6 +219,14 @@ class Seq2Seq(nn.Module):
 
     Args:
         config: see :class:`Seq2SeqConfig`.
+
+    Bahdanau et al. (2015); Luong et al. (2015).
+
+    >>> model = Seq2Seq(Seq2SeqConfig(src_size=11, tgt_size=13)).eval()
+    >>> src, tgt_in = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([[1, 5], [1, 6]])
+    >>> logits, weights = model(src, torch.tensor([3, 2]), tgt_in)
+    >>> logits.shape, weights.shape, weights[1, :, 2].tolist()
+    (torch.Size([2, 2, 13]), torch.Size([2, 2, 3]), [0.0, 0.0])
     """
 
     def __init__(self, config: Seq2SeqConfig) -> None:

@@ -86,6 +86,16 @@ def fit(
         TypeError: if ``loss`` gives no :class:`Loss`, or ``validate`` no number.
         FloatingPointError: if the loss or its gradient stops being finite; the weights are those
             of the step before.
+
+    >>> from itertools import repeat
+    >>> from attention_lib.data.batching import Batch
+    >>> from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
+    >>> ids = torch.tensor([[4, 5, 6, 2]])
+    >>> batch = Batch(ids, torch.tensor([4]), torch.tensor([[1, 4, 5, 6]]), ids, pad=0)
+    >>> model = Seq2Seq(Seq2SeqConfig(7, 7, d_embed=8, d_hidden=16, dropout=0.0))
+    >>> history = fit(model, repeat(batch), steps=60, learning_rate=0.02)
+    >>> len(history.losses), history.losses[-1] < 0.1 < history.losses[0]
+    (60, True)
     """
     _check_numbers(steps=steps, accumulate=accumulate, every=every, patience=patience)
     if clip_norm is not None and not clip_norm > 0:
@@ -246,6 +256,11 @@ def mean_loss(
 
     Raises:
         ValueError: if there is nothing to predict.
+
+    >>> from attention_lib.losses import Loss
+    >>> batches = [torch.tensor([1.0, 2.0, 3.0]), torch.tensor([6.0])]
+    >>> mean_loss(nn.Linear(1, 1), batches, lambda model, batch: Loss(batch.sum(), len(batch)))
+    3.0
     """
     model.eval()
     device = next(model.parameters()).device
