@@ -311,6 +311,15 @@ def captioning_loss(model: Any, batch: CaptionBatch) -> Loss:
     In evaluation mode that is the negative log-likelihood alone. In training mode soft attention
     adds λ times the doubly stochastic penalty, and hard attention is trained by the sampled
     estimator; its baseline, a moving average in the model, is brought up to date.
+
+    >>> from attention_lib.data.shapes import make_caption_batch, shapes_world
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> scenes = shapes_world(2)
+    >>> vocabulary = Vocabulary([scene.caption for scene in scenes])
+    >>> model = Captioner(CaptionerConfig(len(vocabulary)))
+    >>> loss = captioning_loss(model, make_caption_batch(scenes, vocabulary))
+    >>> loss.count == sum(len(scene.caption) + 1 for scene in scenes)
+    True
     """
     logits, weights, location_log_prob = model(batch.pictures, batch.tgt_in)
     real = batch.tgt_out != batch.pad

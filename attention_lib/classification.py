@@ -61,6 +61,11 @@ class BagClassifier(nn.Module):
     Args:
         vocab_size: number of words.
         num_classes: number of classes.
+
+    >>> model = BagClassifier(11, 2)
+    >>> logits, weights = model(torch.tensor([[5, 6, 7, 8], [9, 4, 0, 0]]), torch.tensor([4, 2]))
+    >>> logits.shape, weights.words.tolist()
+    (torch.Size([2, 2]), [[0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0.0, 0.0]])
     """
 
     collate = staticmethod(flat_batch)
@@ -99,6 +104,11 @@ class RecurrentClassifier(nn.Module):
         pooling: "final" takes the state after the last word (of each direction); "attention",
             "mean" and "max" pool all states.
         dropout: on word vectors and on s.
+
+    >>> model = RecurrentClassifier(11, 2, bidirectional=True).eval()
+    >>> logits, weights = model(torch.tensor([[5, 6, 7], [8, 0, 0]]), torch.tensor([3, 1]))
+    >>> logits.shape, weights.words.shape, weights.words[1].tolist()
+    (torch.Size([2, 2]), torch.Size([2, 3]), [1.0, 0.0, 0.0])
     """
 
     collate = staticmethod(flat_batch)
@@ -177,6 +187,14 @@ class HAN(nn.Module):
 
     Raises:
         ValueError: if ``d_hidden`` is odd.
+
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> review = Document((("good", "food", "!"), ("come", "back", "soon", ".")), 1)
+    >>> vocabulary = Vocabulary([review.words])
+    >>> model = HAN(len(vocabulary), 2).eval()
+    >>> logits, weights = model(*document_batch([review], vocabulary).inputs)
+    >>> logits.shape, weights.words.shape, weights.sentences.shape
+    (torch.Size([1, 2]), torch.Size([1, 2, 4]), torch.Size([1, 2]))
     """
 
     collate = staticmethod(document_batch)
@@ -321,6 +339,14 @@ def classification_loss(model: nn.Module, batch: FlatBatch | DocumentBatch) -> L
 
     Returns:
         the sum, in nats, and the number of documents.
+
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> review = Document((("good", "food", "!"),), 1)
+    >>> vocabulary = Vocabulary([review.words])
+    >>> model = BagClassifier(len(vocabulary), 2)  # starts with both classes alike
+    >>> loss = classification_loss(model, flat_batch([review], vocabulary))
+    >>> loss.total.exp().item(), loss.count
+    (2.0, 1)
     """
     logits, _ = model(*batch.inputs)
     total = F.cross_entropy(logits, batch.labels, reduction="sum")
@@ -350,6 +376,12 @@ def predict(model: nn.Module, documents: Sequence[Document], vocabulary: Encoder
 
     Raises:
         ValueError: if there are no documents.
+
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> review = Document((("good", "food", "!"),), 1)
+    >>> vocabulary = Vocabulary([review.words])
+    >>> predict(BagClassifier(len(vocabulary), 2), [review], vocabulary)
+    tensor([[0.5000, 0.5000]])
     """
     return torch.cat([logits.softmax(-1) for logits, *_ in _outputs(model, documents, vocabulary)])
 
@@ -375,6 +407,13 @@ def attention_by_word(
     Raises:
         ValueError: if the model reads the final state only, there are no documents, or the
             vocabulary cuts words into pieces.
+
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> review = Document((("good", "food"), ("come", "again", ",", "soon")), 1)
+    >>> vocabulary = Vocabulary([review.words])
+    >>> model = HAN(len(vocabulary), 2, pooling="mean")
+    >>> attention_by_word(model, [review], vocabulary)[0].tolist()
+    [0.25, 0.25, 0.125, 0.125, 0.125, 0.125]
     """
     refuse_pieces(documents, vocabulary)
     shares: list[Tensor] = []

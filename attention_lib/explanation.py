@@ -48,6 +48,14 @@ def gradient_by_word(
         ValueError: if the vocabulary cuts words into pieces.
 
     Jain & Wallace (2019), section 4.1, compare attention with these.
+
+    >>> from attention_lib.classification import RecurrentClassifier
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> review = Document((("good", "food", "!"),), 1)
+    >>> vocabulary = Vocabulary([review.words])
+    >>> model = RecurrentClassifier(len(vocabulary), 2)
+    >>> gradient_by_word(model, [review], vocabulary)[0].shape
+    torch.Size([3])
     """
     table = getattr(model, "embedding", None)
     if not isinstance(table, nn.Module):
@@ -84,7 +92,11 @@ def _log_odds(logits: Tensor) -> Tensor:
 
 
 def random_scores(documents: Sequence[Document], *, seed: int) -> list[Tensor]:
-    """Draw a score for each word: what any explanation has to beat."""
+    """Draw a score for each word: what any explanation has to beat.
+
+    >>> [row.shape for row in random_scores([Document((("good", "food", "!"),), 1)], seed=0)]
+    [torch.Size([3])]
+    """
     generator = torch.Generator().manual_seed(seed)
     return [torch.rand(len(document), generator=generator) for document in documents]
 
@@ -132,6 +144,17 @@ def erase_top(
             the vocabulary cuts words into pieces.
 
     Serrano & Smith (2019) erase weights.
+
+    >>> from attention_lib.classification import BagClassifier
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> review = Document((("good", "food", "!"),), 1)
+    >>> vocabulary = Vocabulary([review.words])
+    >>> model = BagClassifier(len(vocabulary), 2)
+    >>> with torch.no_grad():  # "good" votes for class 1, and nothing for class 0
+    ...     model.embedding.weight[vocabulary.encode(["good"])[0], 1] = 6.0
+    ...     _ = model.bias.copy_(torch.tensor([1.0, 0.0]))
+    >>> erase_top(model, [review], vocabulary, [torch.tensor([0.9, 0.1, 0.0])]).flipped
+    tensor([True])
     """
     if what not in ("words", "weights"):
         raise ValueError(f"what is {what!r}; wanted 'words' or 'weights'")
@@ -184,6 +207,14 @@ def permute_attention(
         ValueError: if the model does not pool with weights.
 
     Jain & Wallace (2019), section 4.2.1.
+
+    >>> from attention_lib.classification import BagClassifier
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> review = Document((("good", "food", "!"),), 1)
+    >>> vocabulary = Vocabulary([review.words])
+    >>> model = BagClassifier(len(vocabulary), 2)
+    >>> permute_attention(model, [review], vocabulary, seed=0).change  # all its weights are alike
+    tensor([0.])
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -350,6 +381,13 @@ class Guided(nn.Module):
         guide: trained; gives the weights. Its parameters stop asking for gradients.
 
     Wiegreffe & Pinter (2019) guide simpler models in this way.
+
+    >>> from attention_lib.classification import BagClassifier, RecurrentClassifier
+    >>> guide = RecurrentClassifier(11, 2)
+    >>> model = Guided(BagClassifier(11, 2), guide)
+    >>> words, lengths = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2])
+    >>> torch.equal(model(words, lengths)[1].words, guide(words, lengths)[1].words)
+    True
     """
 
     def __init__(self, model: nn.Module, guide: nn.Module) -> None:

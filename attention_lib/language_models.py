@@ -349,7 +349,13 @@ def split_prompts(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 def language_model_loss(model: GPT, batch: TokenBatch) -> Loss:
-    """Predict every next token of a batch from :func:`next_token_batch`."""
+    """Predict every next token of a batch from :func:`next_token_batch`.
+
+    >>> model = GPT(LanguageModelConfig.tiny(vocab_size=11))
+    >>> batch = next_token_batch(torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2]))
+    >>> language_model_loss(model, batch).count
+    3
+    """
     return _token_loss(model.hidden(batch.ids), model.embedding.weight, None, batch.targets)
 
 
@@ -427,7 +433,14 @@ class BERT(nn.Module):
 
 
 def masked_language_model_loss(model: BERT, batch: TokenBatch) -> Loss:
-    """Predict the tokens that :func:`hide_tokens` chose."""
+    """Predict the tokens that :func:`hide_tokens` chose.
+
+    >>> model = BERT(LanguageModelConfig.tiny(vocab_size=11))
+    >>> ids, lengths = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2])
+    >>> hidden, targets = hide_tokens(ids, ids > 4, mask_id=4, vocab_size=11, share=1.0)
+    >>> masked_language_model_loss(model, TokenBatch(hidden, lengths, targets)).count
+    5
+    """
     hidden = model.transform(model(batch.ids, batch.lengths, batch.segments))
     return _token_loss(hidden, model.embedding.weight, model.word_bias, batch.targets)
 
@@ -448,6 +461,12 @@ class TextClassifier(nn.Module):
         num_classes: number of classes.
         cls_id: id of the token that is put before each text.
         dropout: on the pooled vector.
+
+    >>> bert = BERT(LanguageModelConfig.tiny(vocab_size=11))
+    >>> model = TextClassifier(bert, 3, cls_id=4).eval()
+    >>> logits, _ = model(torch.tensor([[5, 6, 7], [8, 0, 0]]), torch.tensor([3, 1]))
+    >>> logits.shape
+    torch.Size([2, 3])
     """
 
     collate = staticmethod(flat_batch)

@@ -96,6 +96,9 @@ class FeedForward(nn.Module):
     r"""Think about each token by itself: :math:`\mathrm{FFN}(x) = \max(0, xW_1 + b_1)W_2 + b_2`.
 
     Vaswani et al. (2017), equation 2; ``config.activation`` replaces the max.
+
+    >>> FeedForward(LayerConfig(d_model=8, d_ff=32))(torch.zeros(2, 3, 8)).shape
+    torch.Size([2, 3, 8])
     """
 
     def __init__(self, config: LayerConfig) -> None:

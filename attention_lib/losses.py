@@ -133,6 +133,13 @@ def translation_loss(model: nn.Module, batch: Batch, *, label_smoothing: float =
 
     Returns:
         the loss over all target tokens, <eos> included.
+
+    >>> from attention_lib.data.batching import Batch
+    >>> from attention_lib.transformer import Transformer, TransformerConfig
+    >>> batch = Batch(torch.tensor([[7, 8]]), torch.tensor([2]), torch.tensor([[1, 9]]),
+    ...               torch.tensor([[9, 2]]), pad=0)
+    >>> translation_loss(Transformer(TransformerConfig.tiny(11)), batch, label_smoothing=0.1).count
+    2
     """
     faster: Callable[..., tuple[Tensor, int]] | None = getattr(model, "loss", None)
     if faster is not None:

@@ -153,6 +153,10 @@ def corpus_alignment_error_rate(sentences: Iterable[tuple[Tensor, Tensor, Tensor
     Raises:
         TypeError: if a matrix is not boolean.
         ValueError: if the matrices of a sentence differ in shape.
+
+    >>> right, wrong = torch.eye(2).bool(), torch.eye(2).flip(0).bool()
+    >>> corpus_alignment_error_rate([(right, right, right), (wrong, right, right)])
+    0.5
     """
     hits = links = 0
     for predicted, sure, possible in sentences:

@@ -62,6 +62,9 @@ def repeat_heads(x: Tensor, num_heads: int) -> Tensor:
 
     Raises:
         ValueError: if ``num_heads`` is no multiple.
+
+    >>> repeat_heads(torch.tensor([1.0, 2.0]).view(1, 2, 1, 1), 4).flatten()
+    tensor([1., 1., 2., 2.])
     """
     if num_heads % x.shape[-3]:
         raise ValueError(f"{x.shape[-3]} key heads cannot be shared evenly by {num_heads}")

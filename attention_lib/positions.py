@@ -205,6 +205,11 @@ class RelativeBias(nn.Module):
 
     Raises:
         ValueError: if there cannot be such buckets.
+
+    >>> positions = torch.arange(5)
+    >>> bias = RelativeBias(num_heads=2)(positions, positions)
+    >>> bias.shape, bool((bias[:, 0, 1] == bias[:, 3, 4]).all())
+    (torch.Size([2, 5, 5]), True)
     """
 
     def __init__(
@@ -238,6 +243,9 @@ class LearnedPositions(nn.Module):
     Args:
         max_length: positions that there are.
         d_model: size of a vector.
+
+    >>> LearnedPositions(max_length=16, d_model=8)(torch.arange(5)).shape
+    torch.Size([5, 8])
     """
 
     def __init__(self, max_length: int, d_model: int) -> None:

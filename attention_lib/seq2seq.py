@@ -263,7 +263,7 @@ class Seq2Seq(nn.Module):
         """Encode (batch, length) word ids; the decoder starts from the encoder's final state.
 
         Raises:
-            ValueError: if a sentence is empty, or longer than the location score can address.
+            ValueError: if a sentence is empty.
         """
         src_lengths = checked_lengths(src, src_lengths)
         values, hidden = self.encoder(src, src_lengths)
@@ -284,6 +284,9 @@ class Seq2Seq(nn.Module):
 
         Returns:
             logits (batch, tgt_size), the next state, and weights (batch, length) or None.
+
+        Raises:
+            ValueError: if the source is longer than the location score can address.
         """
         embedded = self.dropout(self.embedding(words))
         state, weights = self._step(embedded, state)

@@ -146,6 +146,16 @@ def make_batch(pairs: Sequence[SentencePair], src: Encoder, tgt: Encoder) -> Bat
 
     Raises:
         ValueError: if there are no pairs, or a source sentence is empty.
+
+    >>> from attention_lib.data.pairs import SentencePair
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> pairs = [SentencePair(("a", "b"), ("x",)), SentencePair(("b",), ("y", "x"))]
+    >>> src, tgt = Vocabulary([["a", "b"]]), Vocabulary([["x", "y"]])
+    >>> batch = make_batch(pairs, src, tgt)
+    >>> batch.src.tolist(), batch.src_lengths.tolist()
+    ([[4, 5], [5, 0]], [2, 1])
+    >>> batch.tgt_in.tolist(), batch.tgt_out.tolist()
+    ([[1, 4, 0], [1, 5, 4]], [[4, 2, 0], [5, 4, 2]])
     """
     return _pack(_encode(pairs, src, tgt), src.pad, tgt)
 
@@ -193,6 +203,14 @@ def token_batches(
     Raises:
         ValueError: if there are no pairs, a source is empty, or a single pair has more tokens
             than a batch may hold; at the call, not when its batch is due.
+
+    >>> from attention_lib.data.pairs import SentencePair
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> pairs = [SentencePair(("a",) * n, ("x",) * n) for n in (1, 2, 3, 7)]
+    >>> src, tgt = Vocabulary([("a",)]), Vocabulary([("x",)])
+    >>> stream = token_batches(pairs, src, tgt, max_tokens=8, seed=0)
+    >>> sorted(next(stream).tgt_out.shape for _ in range(3))
+    [torch.Size([1, 4]), torch.Size([1, 8]), torch.Size([2, 3])]
     """
     rows = _encode(pairs, src, tgt)
     for pair, row in zip(pairs, rows, strict=True):
@@ -261,6 +279,14 @@ def batches(
     Raises:
         ValueError: if there are no pairs, a source is empty, or ``batch_size`` is below 1; when
             the first batch is asked for.
+
+    >>> from attention_lib.data.pairs import SentencePair
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> pairs = [SentencePair(("a",) * n, ("x",) * n) for n in (1, 7, 2, 6)]
+    >>> src, tgt = Vocabulary([("a",)]), Vocabulary([("x",)])
+    >>> stream = batches(pairs, src, tgt, batch_size=2, seed=0)
+    >>> sorted(next(stream).src_lengths.tolist() for _ in range(2))
+    [[1, 2], [6, 7]]
     """
     if not pairs:
         raise ValueError("no sentence pairs to batch")

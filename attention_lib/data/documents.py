@@ -223,6 +223,13 @@ def document_batches(
     Raises:
         ValueError: if there are no documents, or ``batch_size`` is below 1; when the first batch
             is asked for.
+
+    >>> from attention_lib.data.vocabulary import Vocabulary
+    >>> documents = [Document((("good",) * n,), 1) for n in (1, 7, 2, 6)]
+    >>> vocabulary = Vocabulary([("good",)])
+    >>> stream = document_batches(documents, vocabulary, flat_batch, batch_size=2, seed=0)
+    >>> sorted(next(stream).lengths.tolist() for _ in range(2))
+    [[1, 2], [6, 7]]
     """
     _check(documents)
     for group in shuffled_groups(documents, batch_size, seed=seed, key=_lengths, chunk=20):

@@ -259,6 +259,11 @@ def make_caption_batch(scenes: Sequence[Scene], vocabulary: Vocabulary) -> Capti
 
     Raises:
         ValueError: if there are no scenes.
+
+    >>> scenes = shapes_world(3)
+    >>> batch = make_caption_batch(scenes, Vocabulary([scene.caption for scene in scenes]))
+    >>> batch.pictures.shape, batch.tgt_out.shape
+    (torch.Size([3, 3, 48, 48]), torch.Size([3, 13]))
     """
     if not scenes:
         raise ValueError("no scenes to batch")
