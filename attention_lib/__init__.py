@@ -12,7 +12,7 @@ layers               recurrent, layers, visual_attention, inside
 building blocks      multihead, pooling, embedding, padding, losses, schedules, fast_recurrent
 attention            attention, efficient, triton_attention, area_attention, local_attention, fast
 data and records     data, results
-first parts          masks, scores, positions, cells
+first parts          checks, masks, scores, positions, cells
 ===================  ==========================================================================
 
 fast and fast_recurrent hold what is done for speed alone; their results are those of the rest.

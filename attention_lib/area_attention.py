@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from attention_lib.attention import attend
+from attention_lib.checks import check_vectors
 from attention_lib.scores import scaled_dot_score
 
 
@@ -62,7 +63,7 @@ def area_attention(
         areas in the order of :func:`area_sums`.
 
     Raises:
-        TypeError: if ``mask`` is not boolean.
+        TypeError: if ``mask`` is not boolean, or the others are not of one floating dtype.
         ValueError: if the shapes do not fit, or ``max_area`` is below 1.
 
     Li et al. (2019), "Area Attention", in its form without parameters.
@@ -71,6 +72,7 @@ def area_attention(
     >>> area_attention(key[:, :, :1], key, value, max_area=2)  # (1 + 2 + 3 + 3 + 5) / 5
     (tensor([[[[2.8000]]]]), tensor([[[[0.2000, 0.2000, 0.2000, 0.2000, 0.2000]]]]))
     """
+    check_vectors(query=query, key=key, value=value)
     sizes = area_sums(key.new_ones(key.shape[-2], 1), max_area)
     area_mask = None if mask is None else _area_mask(mask, key.shape[-2], max_area)
     scores = scaled_dot_score(query, area_sums(key, max_area) / sizes)

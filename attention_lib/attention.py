@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from attention_lib.checks import check_floating, check_vectors
 from attention_lib.masks import causal_mask
 from attention_lib.scores import scaled_dot_score
 
@@ -31,8 +32,7 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) ->
     >>> masked_softmax(torch.zeros(1, 4), torch.tensor([[True, True, False, False]]))
     tensor([[0.5000, 0.5000, 0.0000, 0.0000]])
     """
-    if not scores.is_floating_point():
-        raise TypeError(f"scores have dtype {scores.dtype}; wanted floating ones")
+    check_floating(scores=scores)
     wide = scores.to(torch.promote_types(scores.dtype, torch.float32))
     if mask is None:
         return wide.softmax(dim).to(scores.dtype)
@@ -105,12 +105,14 @@ def attend(scores: Tensor, value: Tensor, mask: Tensor | None = None) -> tuple[T
         context (..., L_q, d_v) and weights (..., L_q, L_k).
 
     Raises:
-        ValueError: if ``scores`` and ``value`` disagree on the number of keys.
+        TypeError: if ``scores`` and ``value`` are not of one floating dtype.
+        ValueError: if they disagree on the number of keys, or their other axes do not broadcast.
 
     >>> context, weights = attend(torch.zeros(1, 1, 2), torch.tensor([[[0.0], [1.0]]]))
     >>> context.item(), weights.tolist()
     (0.5, [[[0.5, 0.5]]])
     """
+    check_vectors(scores=scores, value=value)
     if scores.shape[-1] != value.shape[-2]:
         raise ValueError(f"scores are over {scores.shape[-1]} keys, value has {value.shape[-2]}")
     weights = masked_softmax(scores, mask)
@@ -144,7 +146,8 @@ def scaled_dot_product_attention(
         context (..., L_q, d_v) and weights (..., L_q, L_k).
 
     Raises:
-        TypeError: if ``mask`` is not boolean, or ``bias`` not floating.
+        TypeError: if ``mask`` is not boolean, ``bias`` not floating, or the others are not of one
+            floating dtype.
         ValueError: if the sizes do not fit.
 
     Vaswani et al. (2017), equation 1.
@@ -193,7 +196,8 @@ def fused_attention(
         context (batch, num_heads, L_q, d_v).
 
     Raises:
-        TypeError: if ``mask`` is not boolean, or ``bias`` not floating.
+        TypeError: if ``mask`` is not boolean, ``bias`` not floating, or the others are not of one
+            floating dtype.
         ValueError: if the sizes do not fit, or ``causal`` and L_q ≠ L_k.
 
     >>> query, key, value = torch.randn(3, 1, 2, 5, 4).unbind(0)
@@ -256,6 +260,7 @@ def _check_square(query: Tensor, key: Tensor) -> None:
 
 def _check_sizes(query: Tensor, key: Tensor, value: Tensor) -> None:
     """Refuse queries, keys and values that do not belong together."""
+    check_vectors(query=query, key=key, value=value)
     if query.shape[-1] != key.shape[-1]:
         raise ValueError(
             f"query has head_dim {query.shape[-1]}, key has {key.shape[-1]}; wanted them equal"
@@ -278,13 +283,21 @@ def attentional_vector(context: Tensor, hidden: Tensor, weight: Tensor) -> Tenso
         (..., d_out), every component in (−1, 1).
 
     Raises:
-        ValueError: if ``weight`` does not have d_c + d_h columns.
+        TypeError: if the tensors are not of one floating dtype.
+        ValueError: if ``weight`` does not have d_c + d_h columns, or there is not one context for
+            each state.
 
     Luong et al. (2015), equation 5.
 
     >>> attentional_vector(torch.zeros(2, 3), torch.zeros(2, 4), torch.ones(5, 7)).shape
     torch.Size([2, 5])
     """
+    check_floating(context=context, hidden=hidden, weight=weight)
+    if context.shape[:-1] != hidden.shape[:-1]:
+        raise ValueError(
+            f"context is {tuple(context.shape)}, hidden {tuple(hidden.shape)}; wanted one context "
+            "for each state, (..., d_c) and (..., d_h)"
+        )
     joined = torch.cat([context, hidden], dim=-1)
     if weight.shape[-1] != joined.shape[-1]:
         raise ValueError(

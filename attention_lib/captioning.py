@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attention_lib.attention import masked_softmax
+from attention_lib.checks import check_floating
 from attention_lib.data.shapes import CaptionBatch
 from attention_lib.embedding import Embedding
 from attention_lib.inside import attention_entropy
 from attention_lib.losses import Loss
+from attention_lib.padding import check_ids
 from attention_lib.scores import additive_score
 from attention_lib.visual_attention import (
     doubly_stochastic_penalty,
@@ -222,13 +224,14 @@ class Captioner(nn.Module):
             src_lengths: None, since all of a picture is real; decoders pass it.
 
         Raises:
-            TypeError: if the pictures are not floating.
+            TypeError: if the pictures are not floating, or of another dtype than the parameters.
         """
         if not pictures.is_floating_point():
             raise TypeError(
                 f"pictures are {pictures.dtype}; wanted floating numbers from 0 to 1, e.g. "
                 "pictures.float() / 255"
             )
+        check_floating(pictures=pictures, parameters=self.output.weight)
         features = self.encoder(pictures)
         mean = features.mean(1)
         keys = features if self.config.attention == "none" else self.to_key(features)
@@ -261,8 +264,19 @@ class Captioner(nn.Module):
         Args:
             pictures: (batch, 3, height, width), 0 … 1.
             tgt_in: (batch, steps) ids, starting with <bos>.
+
+        Raises:
+            TypeError: if the pictures do not have the parameters' dtype, or the ids are no whole
+                numbers.
+            ValueError: if there is not one caption for each picture, of at least one step.
         """
         state = self.start(pictures)
+        check_ids(tgt_in)
+        if len(pictures) != len(tgt_in) or not tgt_in.shape[1]:
+            raise ValueError(
+                f"pictures are {tuple(pictures.shape)} and tgt_in {tuple(tgt_in.shape)}; wanted "
+                "one row of ids for each picture, with at least the step of <bos>"
+            )
         embedded = self.dropout(self.embedding(tgt_in))
         hidden, looks = [], []
         for word in embedded.unbind(1):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from attention_lib.checks import check_floating
 from attention_lib.masks import length_mask
 
 Network = nn.LSTM | nn.GRU | nn.RNN
@@ -51,6 +52,7 @@ def rnn_step(inputs: Tensor, state: CellState, params: CellParams) -> CellState:
         (h_t,).
 
     Raises:
+        TypeError: if they are not of one floating dtype.
         ValueError: if the sizes of ``inputs``, ``state`` and ``params`` disagree.
 
     Elman (1990); ``torch.nn.RNNCell``.
@@ -83,6 +85,7 @@ def lstm_step(inputs: Tensor, state: CellState, params: CellParams) -> CellState
         (h_t, c_t).
 
     Raises:
+        TypeError: if they are not of one floating dtype.
         ValueError: if the sizes of ``inputs``, ``state`` and ``params`` disagree.
 
     Hochreiter and Schmidhuber (1997); ``torch.nn.LSTMCell``.
@@ -119,6 +122,7 @@ def gru_step(inputs: Tensor, state: CellState, params: CellParams) -> CellState:
         (h_t,).
 
     Raises:
+        TypeError: if they are not of one floating dtype.
         ValueError: if the sizes of ``inputs``, ``state`` and ``params`` disagree.
 
     Cho et al. (2014), equations 5–8; ``torch.nn.GRUCell``.
@@ -150,6 +154,7 @@ def _gates(
                 f"{name} has shape {tuple(given.shape)}; wanted {shape}: {blocks} blocks of d_h = "
                 f"{d_h} rows for inputs of size {d_in}"
             )
+    check_floating(inputs=inputs, state=state[0], **params._asdict())
     return inputs @ params.W_ih.mT + params.b_ih, state[0] @ params.W_hh.mT + params.b_hh
 
 

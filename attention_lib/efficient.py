@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from attention_lib.checks import check_floating
+
 
 def online_softmax(scores: Tensor) -> Tensor:
     r"""Softmax over the last axis with one pass for the largest score and the sum together.
@@ -124,6 +126,7 @@ def tiled_attention(
 
 def check_heads(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
     """Refuse queries, keys, values and a mask of keys that do not fit together."""
+    check_floating(query=query, key=key, value=value)
     for name, tensor in (("query", query), ("key", key), ("value", value)):
         if tensor.dim() != 4:
             raise ValueError(
@@ -133,11 +136,6 @@ def check_heads(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) 
             raise ValueError(
                 f"{name} has (batch, num_heads) {tuple(tensor.shape[:2])}, "
                 f"query has {tuple(query.shape[:2])}"
-            )
-        if tensor.dtype != query.dtype or not tensor.is_floating_point():
-            raise TypeError(
-                f"{name} has dtype {tensor.dtype}, query has {query.dtype}; "
-                "wanted one floating dtype"
             )
     if query.shape[-1] != key.shape[-1]:
         raise ValueError(f"query has head_dim {query.shape[-1]}, key has {key.shape[-1]}")

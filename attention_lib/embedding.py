@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from attention_lib.checks import check_whole
+
 
 class Embedding(nn.Embedding):
     """A table of vectors that names the id it does not hold.
@@ -16,7 +18,9 @@ class Embedding(nn.Embedding):
 
         Raises:
             IndexError: if an id lies outside the table.
+            TypeError: if the ids are no whole numbers.
         """
+        check_whole(ids=ids)
         if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < self.num_embeddings:
             raise IndexError(
                 f"ids run from {int(ids.min())} to {int(ids.max())}; the vocabulary has ids "

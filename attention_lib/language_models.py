@@ -113,10 +113,15 @@ def next_token_batch(ids: Tensor, lengths: Tensor) -> TokenBatch:
     Returns:
         a batch of ids without the last column and targets without the first.
 
+    Raises:
+        TypeError: if ids or lengths are no tensor of whole numbers.
+        ValueError: if the lengths are not those of ``ids``.
+
     >>> batch = next_token_batch(torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2]))
     >>> batch.ids.tolist(), batch.targets.tolist()
     ([[5, 6], [8, 9]], [[6, 7], [9, -100]])
     """
+    lengths = checked_lengths(ids, lengths, least=0)
     real = length_mask(lengths, ids.shape[1]).to(ids.device)[:, 1:]
     targets = ids[:, 1:].masked_fill(~real, NO_TARGET)
     return TokenBatch(ids[:, :-1], lengths.clamp(max=ids.shape[1] - 1), targets)
@@ -404,9 +409,14 @@ class BERT(nn.Module):
 
         Raises:
             IndexError: if an id or a segment lies outside its table.
-            ValueError: if the lengths are not those of ``ids``.
+            ValueError: if the lengths or the segments are not those of ``ids``.
         """
         lengths = checked_lengths(ids, lengths, least=0)
+        if segments is not None and segments.shape != ids.shape:
+            raise ValueError(
+                f"segments are {tuple(segments.shape)}, ids {tuple(ids.shape)}; wanted one segment "
+                "number for each id"
+            )
         positions = torch.arange(ids.shape[1], device=ids.device)
         segments = torch.zeros_like(ids) if segments is None else segments
         x = self.scale * (self.embedding(ids) + self.segment_embedding(segments))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attention_lib.checks import check_columns
 from attention_lib.fast import Dropout
 from attention_lib.multihead import KeyValueCache, MultiHeadAttention, merge_heads
 from attention_lib.padding import Packing
@@ -79,6 +80,12 @@ class LayerConfig:
             given = getattr(self, name)
             if given is not None and given < 1:
                 raise ValueError(f"{name} is {given}; wanted at least 1")
+        if self.d_model % self.num_heads:
+            raise ValueError(f"num_heads {self.num_heads} does not divide d_model {self.d_model}")
+        if self.num_kv_heads is not None and self.num_heads % self.num_kv_heads:
+            raise ValueError(
+                f"num_kv_heads {self.num_kv_heads} does not divide num_heads {self.num_heads}"
+            )
         if self.norm_eps < 0:
             raise ValueError(f"norm_eps is {self.norm_eps}; wanted at least 0")
         if self.positions == "sinusoidal" and self.d_model % 2:
@@ -111,7 +118,13 @@ class FeedForward(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (..., d_model) to (..., d_model)."""
+        """Map (..., d_model) to (..., d_model).
+
+        Raises:
+            TypeError: if ``x`` has another dtype than the parameters.
+            ValueError: if ``x`` does not have d_model features.
+        """
+        check_columns(W_1=(self.inner.weight, x))
         return self.outer(self.activation(self.inner(x)))
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from attention_lib.attention import masked_softmax
+from attention_lib.checks import check_columns
 from attention_lib.masks import window_mask
 
 
@@ -64,12 +65,17 @@ def local_p_centre(hidden: Tensor, w_p: Tensor, v_p: Tensor, lengths: Tensor) ->
         (batch, L_q) real-valued positions in [0, S], at least in float32: bfloat16 knows no
         number between 64 and 64.5.
 
+    Raises:
+        TypeError: if ``hidden`` and ``w_p`` are not of one floating dtype.
+        ValueError: if ``w_p`` does not fit ``hidden``.
+
     Luong et al. (2015), equation 9 of section 3.2.
 
     >>> hidden, lengths = torch.zeros(1, 2, 3), torch.tensor([6])
     >>> local_p_centre(hidden, torch.zeros(4, 3), torch.zeros(4), lengths)
     tensor([[3., 3.]])
     """
+    check_columns(w_p=(w_p, hidden))
     wide = torch.promote_types(hidden.dtype, torch.float32)
     with torch.autocast(hidden.device.type, enabled=False):
         share = torch.sigmoid(torch.tanh(hidden.to(wide) @ w_p.to(wide).mT) @ v_p.to(wide))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attention_lib.checks import check_floating, check_whole
 from attention_lib.data.batching import Batch
 
 
@@ -34,10 +35,39 @@ def sequence_loss(logits: Tensor, targets: Tensor, pad: int) -> Tensor:
     Returns:
         a scalar, in nats per real token.
 
+    Raises:
+        IndexError: if a target lies outside the vocabulary.
+        TypeError: if ``logits`` are not floating, or ``targets`` no whole numbers.
+        ValueError: if there is not one target for each row of logits.
+
     >>> sequence_loss(torch.zeros(1, 2, 4), torch.tensor([[3, 0]]), pad=0).exp()
     tensor(4.)
     """
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=pad)
+    _check_targets(logits, targets, pad)
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=pad)
+
+
+def _check_targets(logits: Tensor, targets: Tensor, pad: int) -> None:
+    """Refuse targets (...) that logits (..., vocabulary) cannot predict."""
+    check_floating(logits=logits)
+    if logits.dim() < 2 or logits.shape[:-1] != targets.shape:
+        raise ValueError(
+            f"logits are {tuple(logits.shape)} and targets {tuple(targets.shape)}; wanted "
+            "(..., vocabulary) and (...)"
+        )
+    check_whole(targets=targets)
+    # Where nothing counts, the padding's id may be outside.
+    _check_words(targets[targets != pad], logits.shape[-1])
+
+
+def _check_words(targets: Tensor, size: int) -> None:
+    """Refuse targets that are no words of a vocabulary."""
+    check_whole(targets=targets)
+    if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) < size:
+        raise IndexError(
+            f"targets run from {int(targets.min())} to {int(targets.max())}; the vocabulary has "
+            f"ids 0 … {size - 1}"
+        )
 
 
 def label_smoothed_targets(
@@ -58,6 +88,8 @@ def label_smoothed_targets(
         (..., size) probabilities; every row of a real token sums to 1.
 
     Raises:
+        IndexError: if a target or the padding lies outside the vocabulary.
+        TypeError: if ``targets`` are no whole numbers.
         ValueError: if ``smoothing`` is no probability.
 
     Szegedy et al. (2016), section 7, whose u(k) is uniform over the words that can be a target;
@@ -68,6 +100,7 @@ def label_smoothed_targets(
             [0.0000, 0.0000, 0.0000, 0.0000, 0.0000]])
     """
     _check_smoothing(smoothing)
+    _check_words(targets, size)
     one_hot = F.one_hot(targets, size).to(dtype or torch.get_default_dtype())
     smoothed = (1 - smoothing) * one_hot
     smoothed += smoothing / (size - 1)
@@ -96,7 +129,10 @@ def label_smoothing_loss(
         nothing but padding is there.
 
     Raises:
-        ValueError: if ``smoothing`` is no probability, or ``reduction`` neither of the two.
+        IndexError: if a target lies outside the vocabulary.
+        TypeError: if ``logits`` are not floating, or ``targets`` no whole numbers.
+        ValueError: if ``smoothing`` is no probability, ``reduction`` neither of the two, or there
+            is not one target for each row of logits.
 
     >>> label_smoothing_loss(torch.zeros(2, 4), torch.tensor([2, 0]), 0.1, pad=0).exp()
     tensor(4.)
@@ -104,6 +140,7 @@ def label_smoothing_loss(
     _check_smoothing(smoothing)
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction is {reduction!r}; wanted 'mean' or 'sum'")
+    _check_targets(logits, targets, pad)
     # A sum over a vocabulary or a batch is more than float16 holds.
     logits = logits.flatten(0, -2).to(torch.promote_types(logits.dtype, torch.float32))
     targets = targets.flatten()

@@ -7,6 +7,8 @@ Every mask of the library is built here, has this one polarity (that of
 import torch
 from torch import Tensor
 
+from attention_lib.checks import check_whole
+
 
 def length_mask(lengths: Tensor, max_length: int | None = None) -> Tensor:
     """Mark the real positions of a padded batch.
@@ -27,10 +29,9 @@ def length_mask(lengths: Tensor, max_length: int | None = None) -> Tensor:
     tensor([[ True, False, False],
             [ True,  True,  True]])
     """
+    check_whole(lengths=lengths)
     if lengths.dim() != 1:
         raise ValueError(f"lengths has shape {tuple(lengths.shape)}; wanted (batch,)")
-    if lengths.is_floating_point() or lengths.dtype == torch.bool:
-        raise TypeError(f"lengths are {lengths.dtype}; wanted whole numbers, e.g. torch.int64")
     shortest, longest = map(int, lengths.aminmax()) if lengths.numel() else (0, 0)
     if shortest < 0:
         raise ValueError(f"a sequence has length {shortest}; wanted at least 0")
@@ -47,11 +48,16 @@ def causal_mask(length: int, *, device: torch.device | str | None = None) -> Ten
     Returns:
         (length, length) bool, True on and below the diagonal.
 
+    Raises:
+        ValueError: if ``length`` is negative.
+
     >>> causal_mask(3)
     tensor([[ True, False, False],
             [ True,  True, False],
             [ True,  True,  True]])
     """
+    if length < 0:
+        raise ValueError(f"length is {length}; wanted at least 0")
     return torch.ones(length, length, dtype=torch.bool, device=device).tril()
 
 

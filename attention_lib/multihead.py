@@ -18,6 +18,7 @@ from attention_lib.attention import (
     scaled_dot_product_attention,
     with_causality,
 )
+from attention_lib.checks import check_floating
 from attention_lib.padding import Packing
 from attention_lib.scores import scaled_dot_score
 
@@ -35,7 +36,7 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
     >>> split_heads(torch.arange(4.0).view(1, 1, 4), 2).tolist()
     [[[[0.0, 1.0]], [[2.0, 3.0]]]]
     """
-    if x.shape[-1] % num_heads:
+    if num_heads < 1 or x.shape[-1] % num_heads:
         raise ValueError(f"num_heads {num_heads} does not divide the {x.shape[-1]} features")
     return x.unflatten(-1, (num_heads, -1)).transpose(-3, -2)
 
@@ -66,7 +67,7 @@ def repeat_heads(x: Tensor, num_heads: int) -> Tensor:
     >>> repeat_heads(torch.tensor([1.0, 2.0]).view(1, 2, 1, 1), 4).flatten()
     tensor([1., 1., 2., 2.])
     """
-    if num_heads % x.shape[-3]:
+    if num_heads < 1 or num_heads % x.shape[-3]:
         raise ValueError(f"{x.shape[-3]} key heads cannot be shared evenly by {num_heads}")
     times = num_heads // x.shape[-3]
     return x if times == 1 else x.repeat_interleave(times, dim=-3)
@@ -214,8 +215,10 @@ class MultiHeadAttention(nn.Module):
             (batch, num_kv_heads, length, head_dim) that ``parts`` names.
 
         Raises:
+            TypeError: if ``x`` has another dtype than the parameters.
             ValueError: if ``x`` does not have d_model features.
         """
+        check_floating(tokens=x, parameters=self.in_proj_weight)
         if x.shape[-1] != self.d_model:
             raise ValueError(f"tokens have {x.shape[-1]} features; wanted d_model {self.d_model}")
         wanted = slice(*{"qkv": (0, 3), "q": (0, 1), "kv": (1, 3)}[parts])

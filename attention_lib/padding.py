@@ -3,13 +3,17 @@
 import torch
 from torch import Tensor
 
+from attention_lib.checks import check_whole
+
 
 def check_ids(ids: Tensor) -> None:
     """Refuse ids that are no padded batch.
 
     Raises:
+        TypeError: if ``ids`` are no tensor of whole numbers.
         ValueError: if ``ids`` is not (batch, length).
     """
+    check_whole(ids=ids)
     if ids.dim() != 2:
         raise ValueError(
             f"ids have shape {tuple(ids.shape)}; wanted (batch, length), e.g. ids[None] for one row"
@@ -44,19 +48,18 @@ def checked_lengths(ids: Tensor, lengths: Tensor | None, *, least: int = 1) -> T
         (batch,) lengths, on the device that they came on.
 
     Raises:
-        TypeError: if the lengths are no tensor.
+        TypeError: if ids or lengths are no tensor of whole numbers.
         ValueError: if ``ids`` is no padded batch, or the lengths are not one a row, from ``least``
             to the width of ``ids``.
 
-    >>> checked_lengths(torch.zeros(2, 3), None)
+    >>> checked_lengths(torch.tensor([[5, 6, 7], [8, 9, 0]]), None)
     tensor([3, 3])
     """
     check_ids(ids)
     batch, width = ids.shape
     if lengths is None:
         lengths = torch.full((batch,), width)
-    if not isinstance(lengths, Tensor):
-        raise TypeError(f"lengths are a {type(lengths).__name__}; wanted a tensor (batch,)")
+    check_whole(lengths=lengths)
     if lengths.shape != (batch,):
         raise ValueError(
             f"lengths have shape {tuple(lengths.shape)}; wanted ({batch},), one for each row of "

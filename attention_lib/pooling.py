@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attention_lib.attention import attend
+from attention_lib.checks import check_floating
 
 Pooling = Literal["attention", "mean", "max"]
 
@@ -31,6 +32,7 @@ def attention_pool(
         pooled (..., d_hidden) and weights (..., length). Where ``mask`` allows nothing both are 0.
 
     Raises:
+        TypeError: if the tensors are not of one floating dtype.
         ValueError: if sizes do not fit.
 
     Yang et al. (2016), equations 5 to 7 for words; 8 to 10 for sentences.
@@ -40,6 +42,7 @@ def attention_pool(
     >>> attention_pool(hidden, torch.zeros(2, 1), torch.zeros(2), torch.ones(2), mask)
     (tensor([[2.]]), tensor([[0.5000, 0.5000, 0.0000]]))
     """
+    check_floating(states=hidden, weight=weight, bias=bias, context=context)
     if weight.shape[-1] != hidden.shape[-1] or not weight.shape[0] == len(bias) == len(context):
         raise ValueError(
             f"weight is {tuple(weight.shape)}, bias {tuple(bias.shape)}, context "

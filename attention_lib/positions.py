@@ -6,6 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from attention_lib.checks import check_floating, check_whole
+
 Pairs = Literal["adjacent", "halves"]
 
 
@@ -78,6 +80,7 @@ def rotate(
     Raises:
         ValueError: if head_dim is odd, the positions are not those of ``x``, or ``pairs`` is
             neither of the two.
+        TypeError: if ``x`` is not floating.
 
     Su et al. (2021), equation 15.
 
@@ -86,6 +89,7 @@ def rotate(
     tensor([[1.0000, 0.0000],
             [0.5403, 0.8415]])
     """
+    check_floating(x=x)
     if x.shape[-1] % 2:
         raise ValueError(f"head_dim is {x.shape[-1]}; rotation by pairs wants an even number")
     try:
@@ -170,6 +174,7 @@ def relative_buckets(
         bucket numbers of the same shape.
 
     Raises:
+        TypeError: if ``distance`` are no whole numbers.
         ValueError: if there are too few buckets to have exact ones on each side, or
             ``max_distance`` is within the exact ones.
 
@@ -178,6 +183,7 @@ def relative_buckets(
     >>> relative_buckets(torch.tensor([-200, -3, 0, 3, 200])).tolist()
     [15, 3, 0, 19, 31]
     """
+    check_whole(distances=distance)
     buckets = torch.zeros_like(distance)
     if causal:
         distance = (-distance).clamp(min=0)
@@ -226,7 +232,12 @@ class RelativeBias(nn.Module):
         self(*torch.zeros(2, 1, dtype=torch.long))  # says now if the buckets cannot be
 
     def forward(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
-        """Map positions (..., L_q) and (..., L_k) to a bias (..., num_heads, L_q, L_k)."""
+        """Map positions (..., L_q) and (..., L_k) to a bias (..., num_heads, L_q, L_k).
+
+        Raises:
+            TypeError: if the positions are no whole numbers.
+        """
+        check_whole(query_positions=query_positions, key_positions=key_positions)
         distance = key_positions[..., None, :] - query_positions[..., None]
         buckets = relative_buckets(
             distance,
@@ -256,8 +267,10 @@ class LearnedPositions(nn.Module):
         """Look up (...) positions: (..., d_model).
 
         Raises:
+            TypeError: if the positions are no whole numbers.
             ValueError: if a position is negative or lies beyond the table.
         """
+        check_whole(positions=positions)
         first, last = map(int, positions.aminmax()) if positions.numel() else (0, 0)
         if first < 0:
             raise ValueError(f"position {first} is negative; positions are counted from 0")

@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor
 
+from attention_lib.checks import check_columns, check_floating, check_vectors
+
 
 def dot_score(query: Tensor, key: Tensor) -> Tensor:
     r"""Score by the dot product, :math:`e_{ts} = h_t^\top \bar h_s`.
@@ -23,11 +25,14 @@ def dot_score(query: Tensor, key: Tensor) -> Tensor:
         scores (..., L_q, L_k).
 
     Raises:
-        ValueError: if query and key differ in their last dimension.
+        TypeError: if query and key are not of one floating dtype.
+        ValueError: if they differ in their last dimension, or are not rows of vectors whose other
+            axes broadcast.
 
     >>> dot_score(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
     tensor([[11.,  2.]])
     """
+    check_vectors(query=query, key=key)
     if query.shape[-1] != key.shape[-1]:
         raise ValueError(
             f"query has dimension {query.shape[-1]}, key has {key.shape[-1]}; the dot product "
@@ -59,7 +64,9 @@ def general_score(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
         scores (..., L_q, L_k).
 
     Raises:
-        ValueError: if ``weight`` is not (d_q, d_k).
+        TypeError: if the tensors are not of one floating dtype.
+        ValueError: if ``weight`` is not (d_q, d_k), or query and key are not rows of vectors whose
+            other axes broadcast.
 
     Luong et al. (2015), section 3.1, "general".
 
@@ -67,6 +74,8 @@ def general_score(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
     >>> general_score(torch.tensor([[1.0, 1.0]]), torch.eye(3), weight)
     tensor([[0., 1., 2.]])
     """
+    check_vectors(query=query, key=key)
+    check_floating(query=query, weight=weight)
     wanted = (query.shape[-1], key.shape[-1])
     if tuple(weight.shape) != wanted:
         raise ValueError(f"weight has shape {tuple(weight.shape)}; wanted (d_q, d_k) = {wanted}")
@@ -89,14 +98,18 @@ def concat_score(query: Tensor, key: Tensor, weight: Tensor, v: Tensor) -> Tenso
         scores (..., L_q, L_k).
 
     Raises:
-        ValueError: if ``weight`` or ``v`` does not fit.
+        TypeError: if the tensors are not of one floating dtype.
+        ValueError: if ``weight`` or ``v`` does not fit, or query and key are not rows of vectors
+            whose other axes broadcast.
 
     Luong et al. (2015), section 3.1, "concat"; Bahdanau et al. (2015), appendix A.1.2.
 
     >>> concat_score(torch.zeros(1, 2), torch.zeros(3, 1), torch.ones(4, 3), torch.ones(4))
     tensor([[0., 0., 0.]])
     """
-    wanted = (v.shape[0], query.shape[-1] + key.shape[-1])
+    check_vectors(query=query, key=key)
+    check_floating(query=query, weight=weight, v=v)
+    wanted = (len(v), query.shape[-1] + key.shape[-1])
     if tuple(weight.shape) != wanted:
         raise ValueError(
             f"weight has shape {tuple(weight.shape)}; wanted (d_a, d_q + d_k) = {wanted}"
@@ -117,14 +130,18 @@ def additive_score(query: Tensor, key: Tensor, v: Tensor) -> Tensor:
         scores (..., L_q, L_k).
 
     Raises:
-        ValueError: if query, key and ``v`` differ in d_a.
+        TypeError: if the tensors are not of one floating dtype.
+        ValueError: if query, key and ``v`` differ in d_a, or query and key are not rows of vectors
+            whose other axes broadcast.
 
     >>> additive_score(torch.tensor([[20.0]]), torch.tensor([[0.0], [-20.0]]), torch.ones(1))
     tensor([[1., 0.]])
     """
-    if not query.shape[-1] == key.shape[-1] == v.shape[0]:
+    check_vectors(query=query, key=key)
+    check_floating(query=query, v=v)
+    if not query.shape[-1] == key.shape[-1] == len(v):
         raise ValueError(
-            f"query has d_a = {query.shape[-1]}, key {key.shape[-1]} and v {v.shape[0]}; wanted "
+            f"query has d_a = {query.shape[-1]}, key {key.shape[-1]} and v {len(v)}; wanted "
             "them equal"
         )
     return torch.tanh(query[..., :, None, :] + key[..., None, :, :]) @ v
@@ -142,13 +159,16 @@ def location_score(query: Tensor, weight: Tensor, length: int) -> Tensor:
         scores (..., L_q, L_k).
 
     Raises:
-        ValueError: if ``length`` exceeds the number of rows of ``weight``.
+        TypeError: if the tensors are not of one floating dtype.
+        ValueError: if ``length`` exceeds the number of rows of ``weight``, or its columns are not
+            those of ``query``.
 
     Luong et al. (2015), equation 8.
 
     >>> location_score(torch.ones(2, 3), torch.ones(7, 3), length=5).shape
     torch.Size([2, 5])
     """
+    check_columns(weight=(weight, query))
     if length > weight.shape[0]:
         raise ValueError(
             f"the source has {length} positions, the location score knows {weight.shape[0]}; "

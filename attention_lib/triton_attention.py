@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor
 
+from attention_lib.checks import check_whole
 from attention_lib.efficient import check_heads
 
 try:
@@ -89,8 +90,8 @@ def _check(query: Tensor, key: Tensor, value: Tensor, lengths: Tensor | None, ca
         raise ValueError(
             f"query has length {query.shape[-2]}, key has {key.shape[-2]}; causal wants them equal"
         )
-    if lengths is not None and lengths.is_floating_point():
-        raise TypeError(f"lengths are {lengths.dtype}; wanted whole numbers, e.g. torch.int64")
+    if lengths is not None:
+        check_whole(lengths=lengths)
     if lengths is not None and lengths.shape != query.shape[:1]:
         raise ValueError(
             f"lengths has shape {tuple(lengths.shape)}; wanted (batch,) = ({len(query)},)"

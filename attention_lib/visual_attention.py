@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attention_lib.attention import attend
+from attention_lib.checks import check_columns
 from attention_lib.scores import additive_score
 
 
@@ -30,6 +31,10 @@ def soft_attention(
     Returns:
         context ẑ_t (batch, d_features) and weights α_t (batch, locations).
 
+    Raises:
+        TypeError: if the tensors are not of one floating dtype.
+        ValueError: if the sizes do not fit.
+
     Xu et al. (2015), equations 4, 5 and 13, with the additive score of Bahdanau et al. as f_att.
 
     >>> features = torch.tensor([[[0.0], [20.0]]])
@@ -39,6 +44,7 @@ def soft_attention(
     >>> context, weights
     (tensor([[10.]]), tensor([[0.5000, 0.5000]]))
     """
+    check_columns(w_hidden=(w_hidden, hidden), w_features=(w_features, features))
     query = (hidden @ w_hidden.mT)[:, None]
     context, weights = attend(additive_score(query, features @ w_features.mT, v), features)
     return context[:, 0], weights[:, 0]
@@ -58,11 +64,16 @@ def gated_context(context: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor)
     Returns:
         (batch, d_features).
 
+    Raises:
+        TypeError: if the tensors are not of one floating dtype.
+        ValueError: if ``weight`` is not one number for each feature of ``hidden``.
+
     Xu et al. (2015), section 4.2.1.
 
     >>> gated_context(torch.tensor([[4.0, 8.0]]), torch.zeros(1, 3), torch.ones(3), torch.zeros(()))
     tensor([[2., 4.]])
     """
+    check_columns(weight=(weight[None], hidden))
     return torch.sigmoid(hidden @ weight + bias)[:, None] * context
 
 

@@ -10,7 +10,7 @@ import attention_lib
 PACKAGE = Path(attention_lib.__file__).parent
 # From the bottom; a floor may use itself and those below.
 FLOORS = [
-    {"masks", "scores", "positions", "cells"},
+    {"checks", "masks", "scores", "positions", "cells"},
     {"data", "results"},
     {"attention", "efficient", "triton_attention", "area_attention", "local_attention", "fast"},
     {"losses", "schedules", "embedding", "padding", "multihead", "pooling", "fast_recurrent"},

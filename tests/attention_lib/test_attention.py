@@ -150,5 +150,5 @@ def test_a_bias_of_minus_infinity_forbids_in_both_faces(device, masked):
 
 
 def test_scores_that_are_integers_are_refused():
-    with pytest.raises(TypeError, match=r"scores have dtype torch\.int64; wanted floating"):
+    with pytest.raises(TypeError, match=r"scores: torch\.int64; wanted one floating"):
         masked_softmax(torch.tensor([[1, 2, 3]]))

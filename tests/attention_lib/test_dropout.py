@@ -199,7 +199,7 @@ def test_what_the_last_layer_reads_is_dropped_in_training(name):
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_what_a_sublayer_adds_is_dropped_and_what_was_there_stays(norm):
     torch.manual_seed(0)
-    layer = Residual(LayerConfig(d_model=D, norm=norm, dropout=0.5))
+    layer = Residual(LayerConfig(d_model=D, num_heads=2, norm=norm, dropout=0.5))
     layer.norm = nn.Identity()
     x, added = torch.randn(2, 5, 7, D).unbind(0)
     given = layer(x, lambda _: added)

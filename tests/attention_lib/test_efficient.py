@@ -413,7 +413,7 @@ def test_a_mask_of_numbers_is_refused():
 
 def test_tensors_of_different_dtypes_are_refused():
     query, key, value = change()
-    with pytest.raises(TypeError, match=r"key has dtype torch.float16, query has torch.float32"):
+    with pytest.raises(TypeError, match=r"query: torch.float32, key: torch.float16"):
         tiled_attention(query, key.half(), value)
 
 

@@ -9,8 +9,16 @@ import torch
 from torch import nn
 
 from attention_lib import metrics
-from attention_lib.attention import fused_attention, scaled_dot_product_attention
+from attention_lib.area_attention import area_attention
+from attention_lib.attention import (
+    attend,
+    attentional_vector,
+    fused_attention,
+    masked_softmax,
+    scaled_dot_product_attention,
+)
 from attention_lib.captioning import Captioner, CaptionerConfig
+from attention_lib.cells import CellParams, rnn_step
 from attention_lib.classification import BagClassifier, RecurrentClassifier, keywords
 from attention_lib.data.batching import Batch
 from attention_lib.data.documents import Document
@@ -19,17 +27,35 @@ from attention_lib.data.tatoeba import tatoeba
 from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.data.waimai import waimai
 from attention_lib.decoding import beam_search
+from attention_lib.efficient import sliding_window_attention, tiled_attention
 from attention_lib.explanation import hit_rate
 from attention_lib.fast import vocabulary_loss
-from attention_lib.language_models import BERT, LanguageModelConfig, TextClassifier, hide_tokens
-from attention_lib.losses import label_smoothing_loss
-from attention_lib.masks import length_mask
-from attention_lib.multihead import MultiHeadAttention
-from attention_lib.positions import LearnedPositions, alibi_slopes, rotate
-from attention_lib.scores import additive_score
+from attention_lib.language_models import (
+    BERT,
+    GPT,
+    LanguageModelConfig,
+    TextClassifier,
+    hide_tokens,
+    next_token_batch,
+)
+from attention_lib.layers import FeedForward, LayerConfig
+from attention_lib.local_attention import local_p_centre
+from attention_lib.losses import label_smoothed_targets, label_smoothing_loss, sequence_loss
+from attention_lib.masks import causal_mask, length_mask
+from attention_lib.multihead import MultiHeadAttention, repeat_heads, split_heads
+from attention_lib.pooling import attention_pool
+from attention_lib.positions import LearnedPositions, RelativeBias, alibi_slopes, rotate
+from attention_lib.scores import (
+    additive_score,
+    concat_score,
+    dot_score,
+    general_score,
+    location_score,
+)
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
 from attention_lib.training import Loss, fit, translation_loss
 from attention_lib.transformer import Transformer, TransformerConfig
+from attention_lib.visual_attention import gated_context, soft_attention
 
 SRC, LENGTHS = torch.tensor([[4, 5, 6], [7, 8, 0]]), torch.tensor([3, 2])
 TGT = torch.tensor([[1, 5], [1, 6]])
@@ -61,7 +87,7 @@ def test_a_translator_refuses_targets_that_are_not_those_of_its_sources(build, t
 
 @every_translator
 def test_lengths_in_a_list_are_refused(build):
-    with pytest.raises(TypeError, match="lengths are a list; wanted a tensor"):
+    with pytest.raises(TypeError, match="lengths: list; wanted a tensor"):
         build()(SRC, [3, 2], TGT)
 
 
@@ -203,6 +229,128 @@ def test_the_fast_loss_is_finite_where_the_padding_cannot_be_written():
 def test_what_does_not_fit_is_named(ask, error, message):
     with pytest.raises(error, match=message):
         ask()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda x, y: dot_score(x, y),
+        lambda x, y: general_score(x, x, y[0, :4]),
+        lambda x, y: concat_score(x, x, torch.zeros(2, 8), y[0, 0, :2]),
+        lambda x, y: additive_score(x, y, torch.zeros(4)),
+        lambda x, y: location_score(x, y[0], length=2),
+        lambda x, y: attend(x, y[:, :4]),
+        lambda x, y: scaled_dot_product_attention(x, x, y),
+        lambda x, y: fused_attention(x[None], y[None], x[None]),
+        lambda x, y: tiled_attention(x[None], x[None], y[None]),
+        lambda x, y: sliding_window_attention(x[None], x[None], y[None], window=1),
+        lambda x, y: area_attention(x[None], y[None], x[None], max_area=2),
+        lambda x, y: attentional_vector(x, y, torch.zeros(3, 8)),
+        lambda x, y: attention_pool(x, y[0, :4], torch.zeros(4), torch.zeros(4)),
+        lambda x, y: local_p_centre(x, y[0], torch.zeros(5), LENGTHS),
+        lambda x, y: soft_attention(x[:, 0], y, torch.zeros(3, 4), torch.zeros(3, 4), x[0, 0, :3]),
+        lambda x, y: gated_context(x[:, 0], y[:, 0], x[0, 0], torch.zeros(())),
+        lambda x, y: rnn_step(y[:, 0], (x[:, 0],), CellParams(*[x[0, :4]] * 2, *[x[0, 0]] * 2)),
+        lambda x, y: MultiHeadAttention(4, 2)(y),
+        lambda x, y: FeedForward(LayerConfig(d_model=4, num_heads=2, d_ff=8))(y),
+        lambda x, y: Captioner(CaptionerConfig(11))(y.new_zeros(2, 3, 8, 8), TGT),
+    ],
+)
+@pytest.mark.parametrize("other", [torch.float64, torch.int64])
+def test_numbers_of_two_kinds_are_refused(ask, other):
+    x = torch.zeros(2, 5, 4)
+    with pytest.raises(TypeError, match=rf"{other}.*; wanted (one )?floating|{other}; wanted f"):
+        ask(x, x.to(other))
+
+
+def test_autocast_may_get_numbers_of_two_kinds():
+    x = torch.randn(2, 3, 5, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        context, _ = scaled_dot_product_attention(x, x.bfloat16(), x)
+        attended, _ = MultiHeadAttention(4, 2)(x[0].bfloat16())
+    assert context.isfinite().all()
+    assert attended.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda ids: TRANSLATORS["Transformer"]()(ids, LENGTHS, TGT),
+        lambda ids: TRANSLATORS["Transformer"]()(SRC, LENGTHS, ids[:, :2]),
+        lambda ids: TRANSLATORS["Transformer"]()(SRC, ids[0, :2], TGT),
+        lambda ids: TRANSLATORS["Seq2Seq"]()(ids, LENGTHS, TGT),
+        lambda ids: TRANSLATORS["Seq2Seq"]()(SRC, ids[0, :2], TGT),
+        lambda ids: GPT(LanguageModelConfig.tiny(11))(ids),
+        lambda ids: BERT(LanguageModelConfig.tiny(11))(ids, LENGTHS),
+        lambda ids: CLASSIFIERS["bag"]()(ids, LENGTHS),
+        lambda ids: CLASSIFIERS["recurrent"]()(ids, LENGTHS),
+        lambda ids: CLASSIFIERS["BERT"]()(ids, LENGTHS),
+        lambda ids: Captioner(CaptionerConfig(11))(torch.zeros(2, 3, 8, 8), ids),
+        lambda ids: next_token_batch(ids, LENGTHS),
+        lambda ids: LearnedPositions(9, 4)(ids),
+        lambda ids: RelativeBias(2)(ids, ids),
+        lambda ids: sequence_loss(torch.zeros(2, 3, 11), ids, pad=0),
+        lambda ids: label_smoothing_loss(torch.zeros(2, 3, 11), ids, 0.1, pad=0),
+        lambda ids: label_smoothed_targets(ids, 11, 0.1, pad=0),
+    ],
+)
+@pytest.mark.parametrize("kind", [torch.float32, torch.bool])
+def test_ids_that_are_no_whole_numbers_are_refused(ask, kind):
+    with pytest.raises(TypeError, match=f"are {kind}; wanted whole numbers"):
+        ask(SRC.to(kind))
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "message"),
+    [
+        (lambda: TRANSLATORS["Transformer"]()([[4, 5]], None, TGT),
+         TypeError, "ids: list; wanted a tensor"),
+        (lambda: masked_softmax([1.0]), TypeError, "scores: list; wanted a tensor"),
+        (lambda: dot_score(X[0], X[0, :2]), ValueError,
+         r"query: \(3, 5, 4\), key: \(2, 5, 4\); wanted \(\.\.\., length, d\)"),
+        (lambda: scaled_dot_product_attention(X[0, 0, 0], X[0, 0], X[0, 0]),
+         ValueError, r"query: \(4,\), key: \(5, 4\), value: \(5, 4\); wanted"),
+        (lambda: fused_attention(X, X[:, :2], X), ValueError, "that broadcast"),
+        (lambda: attend(torch.zeros(2, 5), X[0, 0, :, 0]), ValueError, r"value: \(5,\); wanted"),
+        (lambda: location_score(X, torch.zeros(9, 3), 2), ValueError,
+         r"weight is \(9, 3\); what it reads is \(2, 3, 5, 4\), so wanted \(rows, 4\)"),
+        (lambda: attentional_vector(X[0], X[1, :2], torch.zeros(2, 8)), ValueError,
+         "wanted one context for each state"),
+        (lambda: soft_attention(X[0, :2, 0], X[0, :2], torch.zeros(3, 4), torch.zeros(3, 5),
+                                torch.zeros(3)), ValueError, r"w_features is \(3, 5\)"),
+        (lambda: gated_context(X[0, 0], X[0, 0], torch.zeros(3), torch.zeros(())),
+         ValueError, r"weight is \(1, 3\)"),
+        (lambda: local_p_centre(X[0], torch.zeros(4, 3), torch.zeros(4), LENGTHS),
+         ValueError, r"w_p is \(4, 3\)"),
+        (lambda: FeedForward(LayerConfig(d_model=8, d_ff=16))(X), ValueError, r"W_1 is \(16, 8\)"),
+        (lambda: LayerConfig(d_model=8, num_heads=3), ValueError, "3 does not divide d_model 8"),
+        (lambda: LayerConfig(num_kv_heads=3), ValueError, "num_kv_heads 3 does not divide"),
+        (lambda: split_heads(X, 0), ValueError, "num_heads 0 does not divide the 4 features"),
+        (lambda: repeat_heads(X, 0), ValueError, "3 key heads cannot be shared evenly by 0"),
+        (lambda: causal_mask(-1), ValueError, "length is -1; wanted at least 0"),
+        (lambda: BERT(LanguageModelConfig.tiny(11))(SRC, LENGTHS, SRC[:, :2]),
+         ValueError, r"segments are \(2, 2\), ids \(2, 3\); wanted one segment number"),
+        (lambda: next_token_batch(SRC[0], LENGTHS), ValueError, r"wanted \(batch, length\)"),
+        (lambda: Captioner(CaptionerConfig(11))(torch.zeros(3, 3, 8, 8), TGT),
+         ValueError, "wanted one row of ids for each picture"),
+        (lambda: sequence_loss(torch.zeros(2, 2, 11), SRC, pad=0),
+         ValueError, r"logits are \(2, 2, 11\) and targets \(2, 3\)"),
+        (lambda: sequence_loss(torch.zeros(2, 3, 8), SRC, pad=0),
+         IndexError, r"targets run from 4 to 8; the vocabulary has ids 0 … 7"),
+        (lambda: label_smoothing_loss(torch.zeros(2, 3, 8), SRC, 0.1, pad=0),
+         IndexError, "targets run from 4 to 8"),
+        (lambda: label_smoothed_targets(SRC, 8, 0.1, pad=0), IndexError, "targets run from 0 to 8"),
+    ],
+)  # fmt: skip
+def test_ranks_and_sizes_that_do_not_fit_are_named(ask, error, message):
+    with pytest.raises(error, match=message):
+        ask()
+
+
+@pytest.mark.parametrize("pad", [0, -100])
+def test_a_padding_outside_the_vocabulary_is_still_padding(pad):
+    logits, targets = torch.randn(2, 3, 11), SRC.masked_fill(SRC == 0, pad)
+    assert torch.equal(sequence_loss(logits, targets, pad), sequence_loss(logits, SRC, 0))
 
 
 def test_a_huge_loss_is_an_endless_perplexity():
