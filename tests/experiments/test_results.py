@@ -90,7 +90,7 @@ MULTI30K = {
             steps=1600, max_tokens=2048, every=160, penalties=(0.0, 0.6, 1.0, 1.4, 1.8)
         ),
         list(multi30k.MODELS),
-        [0, 1],
+        [0, 1, 2],
     ),
     "multi30k_lowercase": (multi30k.Recipe(every=400, lowercase=True), ["Transformer-tiny"], [0]),
 }
