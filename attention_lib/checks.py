@@ -51,14 +51,21 @@ def check_vectors(**tensors: Tensor) -> None:
     ValueError: query: (2, 5, 3), key: (4, 6, 3); wanted (..., length, d) with ... that broadcast
     """
     check_floating(**tensors)
-    try:
-        torch.broadcast_shapes(*(tensor.shape[:-2] for tensor in tensors.values()))
-        fits = all(tensor.dim() >= 2 for tensor in tensors.values())
-    except RuntimeError:
-        fits = False
-    if not fits:
+    if not _broadcast({tensor.shape[:-2] for tensor in tensors.values()}) or any(
+        tensor.dim() < 2 for tensor in tensors.values()
+    ):
         said = ", ".join(f"{name}: {tuple(tensor.shape)}" for name, tensor in tensors.items())
         raise ValueError(f"{said}; wanted (..., length, d) with ... that broadcast")
+
+
+def _broadcast(shapes: set[torch.Size]) -> bool:
+    if len(shapes) == 1:  # without asking, which would cost more than the rest of a check
+        return True
+    try:
+        torch.broadcast_shapes(*shapes)
+    except RuntimeError:
+        return False
+    return True
 
 
 def check_whole(**tensors: Tensor) -> None:
