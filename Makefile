@@ -65,8 +65,8 @@ test-gpu: .venv/installed
 # shows: hours on two cores, and each goes on where it was broken off. ATTENTION_DATA must name a
 # folder with the real data sets.
 results: .venv/installed
-	for script in recurrence_cost recall one_vector bahdanau_translator luong_states luong_variants \
-			positions norm_order captioning classifiers; do \
+	for script in recurrence_cost model_cost recall one_vector bahdanau_translator luong_states \
+			luong_variants positions norm_order captioning classifiers; do \
 		$(BIN)/python experiments/$$script.py || exit 1; \
 	done
 	$(BIN)/python experiments/multi30k.py --steps 1600 --max-tokens 2048 \

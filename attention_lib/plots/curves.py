@@ -20,6 +20,7 @@ def lines_by_length(
     xlabel: str = "source length (words)",
     among: Sequence[str] = (),
     longest: float | None = None,
+    logarithmic: bool = False,
     ax: Axes | None = None,
     title: str = "",
 ) -> Axes:
@@ -36,6 +37,8 @@ def lines_by_length(
             so that a model looks the same in each figure; if not given, from its place in
             ``curves``.
         longest: the longest length in training, marked by a dotted line.
+        logarithmic: draw both axes so; what grows with the n-th power of the length is a straight
+            line of slope n.
         ax: where to draw; a new figure if not given.
         title: drawn above the curves.
 
@@ -52,6 +55,9 @@ def lines_by_length(
     """
     if ax is None:
         ax = plt.subplots()[1]
+    if logarithmic:
+        ax.set(xscale="log", yscale="log")
+        ax.minorticks_off()
     places = np.asarray(lengths, dtype=np.float64)
     labels = ["–".join(f"{bound:g}" for bound in np.atleast_1d(length)) for length in places]
     places = places.reshape(len(places), -1).mean(1)
@@ -113,21 +119,24 @@ def _mark_longest(ax: Axes, longest: float) -> None:
 
 def _name_ends(ax: Axes, right: float, ends: list[tuple[str, float, float, Any]]) -> None:
     """Write each curve's name at the right of its last point, apart where the ends lie close."""
-    low, high = ax.get_ylim()
-    inches = ax.bbox.height / ax.figure.dpi
-    apart = (high - low) * 0.18 / inches  # the height of a line of text
+    # On the paper, where distances are those that are seen, whatever the scales.
+    limits = {"xlim": ax.get_xlim(), "ylim": ax.get_ylim()}
+    paper, data = ax.transData, ax.transData.inverted()
+    apart = 0.18 * ax.figure.dpi  # the height of a line of text
     order = sorted(range(len(ends)), key=lambda i: ends[i][2])
-    heights = np.array([ends[i][2] for i in order])
+    heights = np.array([paper.transform(ends[i][1:3])[1] for i in order])
     for _ in range(100):  # neighbours that are too close push each other away
         missing = np.clip(apart - np.diff(heights), 0, None) / 2
         heights[:-1] -= missing
         heights[1:] += missing
     placed = dict(zip(order, heights.tolist(), strict=True))
-    step = (ax.get_xlim()[1] - right) or 1.0
+    start = paper.transform((right, ends[0][2]))[0]
+    step = (ax.bbox.x1 - start) or 1.0
     for i, (name, last, value, colour) in enumerate(ends):
         # The name is in ink, which every reader can see; a line in the curve's colour leads to it.
         leader = {"color": colour, "linewidth": 1, "linestyle": "-", "marker": ""}
-        ax.plot([last, right + 1.2 * step], [value, placed[i]], clip_on=False, **leader)
-        place = (right + 1.4 * step, placed[i])
-        ax.annotate(name, place, va="center", fontsize=11, annotation_clip=False)
-    ax.set(ylim=(low, high), xlim=(ax.get_xlim()[0], right + step))
+        x, y = data.transform((start + 1.2 * step, placed[i]))
+        ax.plot([last, x], [value, y], clip_on=False, **leader)
+        x, y = data.transform((start + 1.4 * step, placed[i]))
+        ax.annotate(name, (x, y), va="center", fontsize=11, annotation_clip=False)
+    ax.set(**limits)

@@ -207,16 +207,31 @@ def test_several_runs_are_drawn_as_their_mean_with_a_band_from_lowest_to_highest
     assert {(5, 90), (5, 80), (20, 30), (20, 10)} <= {tuple(point) for point in edge}
 
 
-def test_every_curve_is_named_at_its_end_and_no_two_names_overlap():
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_every_curve_is_named_at_its_end_and_no_two_names_overlap(logarithmic):
     curves = {name: [90.0, 90.0 + i / 10] for i, name in enumerate(["dot", "general", "concat"])}
     curves["none"] = [90.0, 10.0]
-    axes = plots.lines_by_length(curves, [5, 20], ylabel="BLEU")
+    axes = plots.lines_by_length(curves, [5, 20], ylabel="BLEU", logarithmic=logarithmic)
     axes.figure.canvas.draw()
     names = {text.get_text(): text.get_window_extent() for text in axes.texts}
     assert set(names) == set(curves)
     boxes = list(names.values())
     overlaps = [a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i]]
     assert not any(overlaps)
+    assert min(box.x0 for box in boxes) > axes.bbox.x1
+
+
+def test_on_logarithmic_axes_a_square_rises_twice_as_steeply_as_a_line():
+    lengths = np.array([5.0, 10, 40])
+    curves = {"line": 3 * lengths, "square": 7 * lengths**2}
+    axes = plots.lines_by_length(curves, lengths, ylabel="ms", logarithmic=True)
+    rises = [
+        np.diff(axes.transScale.transform(np.c_[line.get_xdata(), line.get_ydata()]), axis=0)
+        for line in _curves(axes)
+    ]
+    slopes = [rise[:, 1] / rise[:, 0] for rise in rises]
+    np.testing.assert_allclose(slopes, [[1, 1], [2, 2]])
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["5", "10", "40"]
 
 
 def test_a_length_that_was_not_measured_leaves_a_gap_and_the_name_at_the_last_value():
