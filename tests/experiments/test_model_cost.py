@@ -4,6 +4,8 @@ import model_cost
 import pytest
 import torch
 
+from attention_lib.results import read_results
+
 LENGTH = 2 * model_cost.SENTENCE
 MODELS = [(family, name) for family, models in model_cost.FAMILIES.items() for name in models]
 
@@ -31,3 +33,17 @@ def test_a_writer_writes_as_many_words_as_the_source_has(name):
     build = next(models[name] for models in model_cost.FAMILIES.values() if name in models)
     decoded = model_cost.writing(name, LENGTH)(build().eval())
     assert [len(row.words) for row in decoded] == [LENGTH] * model_cost.BATCH
+
+
+def test_the_record_has_every_model_at_every_length():
+    rows = read_results("model_cost")["rows"]
+    found = {(row["task"], row["family"], row["model"], row["length"]) for row in rows}
+    assert len(found) == len(rows)
+    wanted = {
+        (task, family, name, length)
+        for family, name in MODELS
+        for length in model_cost.LENGTHS
+        for task in (["training", "writing"] if name in model_cost.WRITERS else ["training"])
+    }
+    assert found == wanted
+    assert all(row["cpu_milliseconds"] > 0 for row in rows)
