@@ -206,7 +206,7 @@ def fused_attention(
     True
     """
     _check_sizes(query, key, value)
-    shape = torch.Size((*query.shape[:-1], key.shape[-2]))
+    shape = _scores_shape(query, key)
     if mask is not None:
         _check_mask(mask, shape)
         mask = torch.atleast_2d(mask)
@@ -246,8 +246,16 @@ def with_causality(mask: Tensor | None, query: Tensor, key: Tensor) -> Tensor:
     lower = causal_mask(key.shape[-2], device=query.device)
     if mask is None:
         return lower
-    _check_mask(mask, torch.Size((*query.shape[:-1], key.shape[-2])))
+    _check_mask(mask, _scores_shape(query, key))
     return mask & lower
+
+
+def _scores_shape(query: Tensor, key: Tensor) -> torch.Size:
+    """The shape of the scores, (..., L_q, L_k), one batch of queries for several of keys too."""
+    outer = query.shape[:-2]
+    if key.shape[:-2] != outer:
+        outer = torch.broadcast_shapes(outer, key.shape[:-2])
+    return torch.Size((*outer, query.shape[-2], key.shape[-2]))
 
 
 def _check_square(query: Tensor, key: Tensor) -> None:

@@ -231,7 +231,7 @@ class Captioner(nn.Module):
                 f"pictures are {pictures.dtype}; wanted floating numbers from 0 to 1, e.g. "
                 "pictures.float() / 255"
             )
-        check_floating(pictures=pictures, parameters=self.output.weight)
+        check_floating(pictures=pictures, parameters=next(self.parameters()))
         features = self.encoder(pictures)
         mean = features.mean(1)
         keys = features if self.config.attention == "none" else self.to_key(features)

@@ -154,7 +154,8 @@ def _gates(
                 f"{name} has shape {tuple(given.shape)}; wanted {shape}: {blocks} blocks of d_h = "
                 f"{d_h} rows for inputs of size {d_in}"
             )
-    check_floating(inputs=inputs, state=state[0], **params._asdict())
+    parts_of_state = {f"state[{i}]": part for i, part in enumerate(state)}
+    check_floating(inputs=inputs, **parts_of_state, **params._asdict())
     return inputs @ params.W_ih.mT + params.b_ih, state[0] @ params.W_hh.mT + params.b_hh
 
 

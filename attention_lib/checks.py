@@ -51,15 +51,17 @@ def check_vectors(**tensors: Tensor) -> None:
     ValueError: query: (2, 5, 3), key: (4, 6, 3); wanted (..., length, d) with ... that broadcast
     """
     check_floating(**tensors)
-    if not _broadcast({tensor.shape[:-2] for tensor in tensors.values()}) or any(
+    if not _broadcast([tensor.shape[:-2] for tensor in tensors.values()]) or any(
         tensor.dim() < 2 for tensor in tensors.values()
     ):
         said = ", ".join(f"{name}: {tuple(tensor.shape)}" for name, tensor in tensors.items())
         raise ValueError(f"{said}; wanted (..., length, d) with ... that broadcast")
 
 
-def _broadcast(shapes: set[torch.Size]) -> bool:
-    if len(shapes) == 1:  # without asking, which would cost more than the rest of a check
+def _broadcast(shapes: list[torch.Size]) -> bool:
+    # To ask torch costs more than the rest of a check. A set would make sizes constants to a
+    # compiler.
+    if all(shape == shapes[0] for shape in shapes[1:]):
         return True
     try:
         torch.broadcast_shapes(*shapes)
@@ -75,16 +77,18 @@ def check_whole(**tensors: Tensor) -> None:
         tensors: by the names that the message shall use.
 
     Raises:
-        TypeError: if one is no tensor, or floating, complex or boolean.
+        TypeError: if one is no tensor, or of another dtype than torch's tables take.
 
     >>> check_whole(lengths=torch.tensor([2.0, 3.0]))
     Traceback (most recent call last):
-    TypeError: lengths are torch.float32; wanted whole numbers, e.g. torch.int64
+    TypeError: lengths are torch.float32; wanted whole numbers, torch.int64 or torch.int32
     """
     _check_tensors(tensors)
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-            raise TypeError(f"{name} are {tensor.dtype}; wanted whole numbers, e.g. torch.int64")
+        if tensor.dtype not in (torch.int64, torch.int32):
+            raise TypeError(
+                f"{name} are {tensor.dtype}; wanted whole numbers, torch.int64 or torch.int32"
+            )
 
 
 def check_columns(**readers: tuple[Tensor, Tensor]) -> None:

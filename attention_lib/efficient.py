@@ -127,6 +127,11 @@ def tiled_attention(
 def check_heads(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
     """Refuse queries, keys, values and a mask of keys that do not fit together."""
     check_floating(query=query, key=key, value=value)
+    if not query.dtype == key.dtype == value.dtype:  # nor does autocast convert them here
+        raise TypeError(
+            f"query: {query.dtype}, key: {key.dtype}, value: {value.dtype}; wanted one floating "
+            "dtype"
+        )
     for name, tensor in (("query", query), ("key", key), ("value", value)):
         if tensor.dim() != 4:
             raise ValueError(
@@ -263,6 +268,12 @@ class _TiledAttention(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Compute the gradients without autocast, as the forward pass."""
+        with torch.autocast(grad.device.type, enabled=False):
+            return *_TiledAttention.gradients(ctx, grad), None
+
+    @staticmethod
+    def gradients(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         r"""Compute each tile's weights P again; dS = P ∘ (dC Vᵀ − rowsum(dC ∘ C))."""
         query, key, value, context, log_total = ctx.saved_tensors
         wide = log_total.dtype
@@ -280,7 +291,7 @@ class _TiledAttention(torch.autograd.Function):
                 d_scores = (tile_g @ tile_v.mT).sub_(delta[:, queries]).mul_(weights)
                 d_key[:, keys].baddbmm_(d_scores.mT, tile_q)
                 d_query[:, queries].baddbmm_(d_scores, tile_k, alpha=scale)
-        return d_query.to(query.dtype), d_key.to(key.dtype), d_value.to(value.dtype), None
+        return d_query.to(query.dtype), d_key.to(key.dtype), d_value.to(value.dtype)
 
 
 def sliding_window_attention(

@@ -246,7 +246,8 @@ def _predict_with(
     alter: Callable[[Weights, AnyBatch], Weights],
 ) -> Tensor:
     """Give the class probabilities under altered weights."""
-    pools = [module.pooling for module in model.modules() if isinstance(module, Pool)]
+    pooling = model.model if isinstance(model, Guided) else model
+    pools = [module.pooling for module in pooling.modules() if isinstance(module, Pool)]
     if "max" in pools:
         raise ValueError(
             "this model takes the largest value of each feature; its weights only count where "

@@ -92,7 +92,7 @@ def vocabulary_loss(
         a scalar, in nats, differentiable in ``hidden``, ``weight`` and ``bias``.
 
     Raises:
-        IndexError: if a target lies outside the vocabulary.
+        IndexError: if a target lies outside the vocabulary, or with smoothing the padding.
         ValueError: if there is not one target a token, or ``label_smoothing`` is no probability.
         RuntimeError: when differentiated with ``create_graph``: there is no second derivative.
 
@@ -113,6 +113,10 @@ def vocabulary_loss(
         raise IndexError(
             f"targets run from {int(targets.min())} to {int(targets.max())}; the vocabulary has "
             f"ids 0 … {len(weight) - 1}"
+        )
+    if label_smoothing and not 0 <= pad < len(weight):
+        raise IndexError(
+            f"pad is {pad}; smoothing wants one of the vocabulary's ids 0 … {len(weight) - 1}"
         )
     kind = hidden.device.type
     if torch.is_autocast_enabled(kind):

@@ -194,7 +194,7 @@ def _gru_update(from_input: Tensor, from_state: Tensor, state: CellState) -> Cel
     d = state[0].shape[-1]
     r, z = (from_input[:, : 2 * d] + from_state[:, : 2 * d]).sigmoid().chunk(2, dim=-1)
     n = torch.tanh(from_input[:, 2 * d :] + r * from_state[:, 2 * d :])
-    return (torch.lerp(n, state[0], z),)
+    return (n + z * (state[0] - n),)  # autocast leaves the two of different dtypes
 
 
 _UPDATES = {nn.RNN: _rnn_update, nn.LSTM: _lstm_update, nn.GRU: _gru_update}

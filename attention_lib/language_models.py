@@ -124,7 +124,7 @@ def next_token_batch(ids: Tensor, lengths: Tensor) -> TokenBatch:
     lengths = checked_lengths(ids, lengths, least=0)
     real = length_mask(lengths, ids.shape[1]).to(ids.device)[:, 1:]
     targets = ids[:, 1:].masked_fill(~real, NO_TARGET)
-    return TokenBatch(ids[:, :-1], lengths.clamp(max=ids.shape[1] - 1), targets)
+    return TokenBatch(ids[:, :-1], lengths.clamp(max=targets.shape[1]), targets)
 
 
 def hide_tokens(

@@ -43,31 +43,31 @@ def sequence_loss(logits: Tensor, targets: Tensor, pad: int) -> Tensor:
     >>> sequence_loss(torch.zeros(1, 2, 4), torch.tensor([[3, 0]]), pad=0).exp()
     tensor(4.)
     """
-    _check_targets(logits, targets, pad)
-    return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=pad)
+    return _cross_entropy(logits, targets, pad)
 
 
-def _check_targets(logits: Tensor, targets: Tensor, pad: int) -> None:
-    """Refuse targets (...) that logits (..., vocabulary) cannot predict."""
+def _cross_entropy(logits: Tensor, targets: Tensor, pad: int, *, reduction: str = "mean") -> Tensor:
+    """The cross-entropy of logits (..., vocabulary), with words for targets (...) that it lacks."""
     check_floating(logits=logits)
+    check_whole(targets=targets)
     if logits.dim() < 2 or logits.shape[:-1] != targets.shape:
         raise ValueError(
             f"logits are {tuple(logits.shape)} and targets {tuple(targets.shape)}; wanted "
             "(..., vocabulary) and (...)"
         )
-    check_whole(targets=targets)
-    # Where nothing counts, the padding's id may be outside.
-    _check_words(targets[targets != pad], logits.shape[-1])
+    rows, wanted = logits.flatten(0, -2), targets.flatten().long()
+    try:
+        return F.cross_entropy(rows, wanted, ignore_index=pad, reduction=reduction)
+    except IndexError as error:
+        raise _outside(wanted[wanted != pad], logits.shape[-1]) from error
 
 
-def _check_words(targets: Tensor, size: int) -> None:
-    """Refuse targets that are no words of a vocabulary."""
-    check_whole(targets=targets)
-    if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) < size:
-        raise IndexError(
-            f"targets run from {int(targets.min())} to {int(targets.max())}; the vocabulary has "
-            f"ids 0 … {size - 1}"
-        )
+def _outside(targets: Tensor, size: int) -> IndexError:
+    """Say which ids a vocabulary has; asked of the values only once torch has refused them."""
+    return IndexError(
+        f"targets run from {int(targets.min())} to {int(targets.max())}; the vocabulary has ids "
+        f"0 … {size - 1}"
+    )
 
 
 def label_smoothed_targets(
@@ -100,8 +100,12 @@ def label_smoothed_targets(
             [0.0000, 0.0000, 0.0000, 0.0000, 0.0000]])
     """
     _check_smoothing(smoothing)
-    _check_words(targets, size)
-    one_hot = F.one_hot(targets, size).to(dtype or torch.get_default_dtype())
+    _check_pad(pad, size)
+    check_whole(targets=targets)
+    try:
+        one_hot = F.one_hot(targets.long(), size).to(dtype or torch.get_default_dtype())
+    except RuntimeError as error:
+        raise _outside(targets, size) from error
     smoothed = (1 - smoothing) * one_hot
     smoothed += smoothing / (size - 1)
     smoothed[..., pad] = 0.0
@@ -129,7 +133,7 @@ def label_smoothing_loss(
         nothing but padding is there.
 
     Raises:
-        IndexError: if a target lies outside the vocabulary.
+        IndexError: if a target lies outside the vocabulary, or with smoothing the padding.
         TypeError: if ``logits`` are not floating, or ``targets`` no whole numbers.
         ValueError: if ``smoothing`` is no probability, ``reduction`` neither of the two, or there
             is not one target for each row of logits.
@@ -140,13 +144,14 @@ def label_smoothing_loss(
     _check_smoothing(smoothing)
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction is {reduction!r}; wanted 'mean' or 'sum'")
-    _check_targets(logits, targets, pad)
     # A sum over a vocabulary or a batch is more than float16 holds.
-    logits = logits.flatten(0, -2).to(torch.promote_types(logits.dtype, torch.float32))
-    targets = targets.flatten()
-    true = F.cross_entropy(logits, targets, ignore_index=pad, reduction=reduction)
+    if isinstance(logits, Tensor) and logits.is_floating_point():
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    true = _cross_entropy(logits, targets, pad, reduction=reduction)
     if smoothing == 0:
         return true
+    _check_pad(pad, logits.shape[-1])
+    logits, targets = logits.flatten(0, -2), targets.flatten()
     # The padding's share is left out before the sum, not taken off after it: it may be -inf.
     others = logits.log_softmax(-1).index_fill(-1, torch.tensor(pad, device=logits.device), 0.0)
     spread = -others.sum(-1)[targets != pad]
@@ -157,6 +162,14 @@ def label_smoothing_loss(
 def _check_smoothing(smoothing: float) -> None:
     if not 0 <= smoothing <= 1:
         raise ValueError(f"smoothing is {smoothing}; wanted a probability, e.g. 0.1")
+
+
+def _check_pad(pad: int, size: int) -> None:
+    """Refuse a padding whose share cannot be left out, since it is no word."""
+    if not 0 <= pad < size:
+        raise IndexError(
+            f"pad is {pad}; smoothing wants one of the vocabulary's ids 0 … {size - 1}"
+        )
 
 
 def translation_loss(model: nn.Module, batch: Batch, *, label_smoothing: float = 0.0) -> Loss:

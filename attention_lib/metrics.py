@@ -75,7 +75,7 @@ def perplexity(loss: float) -> float:
     7.0
     """
     # Above 709 a float has no room.
-    return round(math.exp(loss), 12) if loss < 709 else math.inf
+    return math.inf if loss >= 709 else round(math.exp(loss), 12)
 
 
 def hard_alignment(weights: Tensor) -> Tensor:

@@ -94,8 +94,8 @@ class KeyValueCache:
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Add the next positions (batch, num_kv_heads, new, head_dim) and return all there are."""
         end = self.length + key.shape[-2]
-        if torch.is_grad_enabled() and (key.requires_grad or value.requires_grad):
-            # The backward pass wants the keys of each step as they were.
+        if torch.is_grad_enabled():
+            # The backward pass wants the keys of each step as they were, whoever learns from them.
             if self._key is not None and self._value is not None:
                 key = torch.cat([self._key[..., : self.length, :], key], -2)
                 value = torch.cat([self._value[..., : self.length, :], value], -2)

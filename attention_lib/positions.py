@@ -149,11 +149,15 @@ def alibi_bias(num_heads: int, query_positions: Tensor, key_positions: Tensor) -
     Returns:
         (..., num_heads, L_q, L_k) float32, 0 where query and key stand at the same position.
 
+    Raises:
+        TypeError: if the positions are no whole numbers.
+
     Press et al. (2022), equation in section 3; with a causal mask, the distance is their i − j.
 
     >>> alibi_bias(8, torch.tensor([5]), torch.arange(6))[0].tolist()
     [[-2.5, -2.0, -1.5, -1.0, -0.5, -0.0]]
     """
+    check_whole(query_positions=query_positions, key_positions=key_positions)
     distance = (query_positions[..., None] - key_positions[..., None, :]).abs()
     slopes = alibi_slopes(num_heads).to(distance.device)
     return -slopes[:, None, None] * distance[..., None, :, :]

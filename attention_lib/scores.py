@@ -109,6 +109,7 @@ def concat_score(query: Tensor, key: Tensor, weight: Tensor, v: Tensor) -> Tenso
     """
     check_vectors(query=query, key=key)
     check_floating(query=query, weight=weight, v=v)
+    _check_v(v)
     wanted = (len(v), query.shape[-1] + key.shape[-1])
     if tuple(weight.shape) != wanted:
         raise ValueError(
@@ -139,12 +140,18 @@ def additive_score(query: Tensor, key: Tensor, v: Tensor) -> Tensor:
     """
     check_vectors(query=query, key=key)
     check_floating(query=query, v=v)
+    _check_v(v)
     if not query.shape[-1] == key.shape[-1] == len(v):
         raise ValueError(
             f"query has d_a = {query.shape[-1]}, key {key.shape[-1]} and v {len(v)}; wanted "
             "them equal"
         )
     return torch.tanh(query[..., :, None, :] + key[..., None, :, :]) @ v
+
+
+def _check_v(v: Tensor) -> None:
+    if v.dim() != 1:
+        raise ValueError(f"v has shape {tuple(v.shape)}; wanted (d_a,)")
 
 
 def location_score(query: Tensor, weight: Tensor, length: int) -> Tensor:

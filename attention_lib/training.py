@@ -135,11 +135,13 @@ def fit(
             bar.set_postfix_str(shown, refresh=False)
             bar.update()
             if run.step % every == 0 or run.step == steps:
-                if validate is not None:
-                    run.judge(validate(run.product))
-                    model.train()
-                if checkpoint:
-                    run.save(Path(checkpoint))
+                try:
+                    if validate is not None:
+                        run.judge(validate(run.product))
+                        model.train()
+                finally:  # a validation that fails does not cost the steps before it
+                    if checkpoint:
+                        run.save(Path(checkpoint))
     run.finish()
     return run.history
 

@@ -1,5 +1,6 @@
 """The Transformer: an encoder and a decoder made of attention and feed-forward layers alone."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -319,9 +320,11 @@ class Transformer(nn.Module):
         )
         x = self._words(self.tgt_embedding, words.view(-1, beams))
         x = self.dropout(scheme.embed(x, now))
-        crosses = [layer.cross_attention for layer in self._decoder] if need_weights else []
+        recording: AbstractContextManager[dict[str, list[Tensor]]] = nullcontext({})
+        if need_weights:
+            recording = record_attention(nn.ModuleList(x.cross_attention for x in self._decoder))
         layers = zip(self._decoder, state.memories, state.caches, strict=True)
-        with record_attention(nn.ModuleList(crosses)) as maps:
+        with recording as maps:
             for layer, memory, cache in layers:
                 x = layer(x, view, memory, cache)
         weights = [looks[0] for looks in maps.values()]  # each (batch, num_heads, beams, length)

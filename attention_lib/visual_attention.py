@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attention_lib.attention import attend
-from attention_lib.checks import check_columns
+from attention_lib.checks import check_columns, check_floating
 from attention_lib.scores import additive_score
 
 
@@ -73,7 +73,12 @@ def gated_context(context: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor)
     >>> gated_context(torch.tensor([[4.0, 8.0]]), torch.zeros(1, 3), torch.ones(3), torch.zeros(()))
     tensor([[2., 4.]])
     """
-    check_columns(weight=(weight[None], hidden))
+    check_floating(context=context, hidden=hidden, weight=weight, bias=bias)
+    if weight.shape != hidden.shape[-1:]:
+        raise ValueError(
+            f"weight is {tuple(weight.shape)}, hidden {tuple(hidden.shape)}; wanted one number for "
+            f"each feature, {tuple(hidden.shape[-1:])}"
+        )
     return torch.sigmoid(hidden @ weight + bias)[:, None] * context
 
 

@@ -97,6 +97,8 @@ def _draw_runs(
     mean: np.ndarray = runs.mean(0)
     if not np.isfinite(mean).any():
         raise ValueError(f"curve {name!r} has no finite value to draw; leave it out")
+    if ax.get_yscale() == "log" and not (runs[np.isfinite(runs)] > 0).all():
+        raise ValueError(f"curve {name!r} has values of 0 or below, which have no logarithm")
     ax.plot(places, mean, label=name, **look)
     if len(runs) > 1:
         band = ax.fill_between(places, runs.min(0), runs.max(0), color=look["color"])
@@ -119,6 +121,8 @@ def _mark_longest(ax: Axes, longest: float) -> None:
 
 def _name_ends(ax: Axes, right: float, ends: list[tuple[str, float, float, Any]]) -> None:
     """Write each curve's name at the right of its last point, apart where the ends lie close."""
+    if not ends:
+        return
     # On the paper, where distances are those that are seen, whatever the scales.
     limits = {"xlim": ax.get_xlim(), "ylim": ax.get_ylim()}
     paper, data = ax.transData, ax.transData.inverted()

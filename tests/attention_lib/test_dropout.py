@@ -1,5 +1,6 @@
 """Dropout stands where the papers put it, in every model."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,6 +12,7 @@ from attention_lib.classification import HAHNN, HAN, RecurrentClassifier
 from attention_lib.data.batching import Batch
 from attention_lib.language_models import BERT, GPT, LanguageModelConfig, TextClassifier
 from attention_lib.layers import LayerConfig, Residual
+from attention_lib.multihead import MultiHeadAttention
 from attention_lib.seq2seq import Seq2Seq, Seq2SeqConfig
 from attention_lib.transformer import Transformer, TransformerConfig
 
@@ -194,6 +196,17 @@ def test_what_the_last_layer_reads_is_dropped_in_training(name):
         if isinstance(table, nn.Embedding):
             nn.init.zeros_(table.weight)
     check_half_is_dropped(model, "output.weight", "output.bias", run)
+
+
+@pytest.mark.parametrize(
+    "build", [transformer, partial(language_model, GPT), partial(language_model, BERT)]
+)
+def test_every_attention_of_a_model_drops_the_weights_that_its_config_asks(build):
+    config = replace(build().config, attention_dropout=0.25)
+    model = type(build())(config)
+    attentions = [part for part in model.modules() if isinstance(part, MultiHeadAttention)]
+    assert attentions
+    assert {attention.dropout for attention in attentions} == {0.25}
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])

@@ -120,6 +120,19 @@ def test_translations_are_no_longer_than_learned_positions_reach(beam_size):
     assert max(len(d.words) for d in decoded) == 11
 
 
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_translator_gives_the_weights_of_each_word_where_they_are_asked_for(beam_size):
+    torch.manual_seed(0)
+    config = replace(TransformerConfig.tiny(7), src_size=len(SRC), tgt_size=len(TGT), tie="output")
+    asking = Translator(Transformer(config), SRC, TGT)
+    assert all(d.weights is None for d in asking.decode(PAIRS, beam_size=beam_size))
+    for pair, d in zip(
+        PAIRS, asking.decode(PAIRS, beam_size=beam_size, need_weights=True), strict=True
+    ):
+        assert d.weights.shape == (len(d.words), len(pair.src))
+        torch.testing.assert_close(d.weights.sum(-1), torch.ones(len(d.words)))
+
+
 def test_batches_of_no_pairs_are_refused():
     some = translator()
     for ask in (some.decode, some.align, some.perplexity):

@@ -468,3 +468,31 @@ def test_dropped_weights_keep_the_expected_context_and_are_whole_in_evaluation(
     assert dropped is None or torch.allclose(dropped[:1], weights, rtol=1e-12)
     attention.eval()
     torch.testing.assert_close(attention(x, need_weights=need_weights)[0], wanted)
+
+
+@pytest.mark.parametrize("learns", ["keys", "queries"])
+def test_a_cache_passes_gradients_on_whoever_learns(learns):
+    """A learned prompt before frozen words, and frozen words that a learned query looks at."""
+    torch.manual_seed(0)
+    key, value, query = torch.randn(3, 1, 2, 5, 4, dtype=torch.double).unbind(0)
+    for tensor in (key, value) if learns == "keys" else (query,):
+        tensor.requires_grad_()
+    wanted = (query, key, value)[:1] if learns == "queries" else (key, value)
+    whole = fused_attention(query, key, value, causal=True).square().sum()
+    cache, total = KeyValueCache(), 0.0
+    for t in range(5):
+        # After the first two positions nothing new learns.
+        new = [x[..., t : t + 1, :] for x in (key, value)]
+        if learns == "keys" and t > 1:
+            new = [x.detach() for x in new]
+        keys, values = cache.append(*new)
+        total = total + fused_attention(query[..., t : t + 1, :], keys, values).square().sum()
+    ours = torch.autograd.grad(total, wanted)
+    theirs = torch.autograd.grad(whole, wanted)
+    torch.testing.assert_close(total, whole)
+    if learns == "queries":
+        torch.testing.assert_close(ours, theirs)
+    else:  # those of the positions that were not detached
+        for mine, full in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(mine[..., :2, :], full[..., :2, :])
+            assert not mine[..., 2:, :].any()

@@ -290,6 +290,12 @@ def test_a_model_looks_the_same_in_every_figure_of_a_family():
     assert looks[0][0] == list(plots.COLOURS.values())[1]
 
 
+def test_no_curves_are_an_empty_figure_and_a_cost_of_nothing_has_no_logarithm():
+    assert not _curves(plots.lines_by_length({}, [5, 10, 20], ylabel="ms"))
+    with pytest.raises(ValueError, match="'free' has values of 0 or below"):
+        plots.lines_by_length({"free": [1, 0]}, [5, 10], ylabel="ms", logarithmic=True)
+
+
 def test_a_curve_outside_its_family_is_refused_by_name():
     curves = {"none": [1, 2], "dot": [1, 2]}
     with pytest.raises(ValueError, match="'dot' is not among 'none', 'general'"):

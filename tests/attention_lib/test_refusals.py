@@ -2,6 +2,7 @@
 
 import gzip
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from attention_lib.attention import (
     scaled_dot_product_attention,
 )
 from attention_lib.captioning import Captioner, CaptionerConfig
-from attention_lib.cells import CellParams, rnn_step
+from attention_lib.cells import CellParams, lstm_step, rnn_step
 from attention_lib.classification import BagClassifier, RecurrentClassifier, keywords
 from attention_lib.data.batching import Batch
 from attention_lib.data.documents import Document
@@ -28,7 +29,7 @@ from attention_lib.data.vocabulary import Vocabulary
 from attention_lib.data.waimai import waimai
 from attention_lib.decoding import beam_search
 from attention_lib.efficient import sliding_window_attention, tiled_attention
-from attention_lib.explanation import hit_rate
+from attention_lib.explanation import Guided, hit_rate, permute_attention
 from attention_lib.fast import vocabulary_loss
 from attention_lib.language_models import (
     BERT,
@@ -44,7 +45,13 @@ from attention_lib.losses import label_smoothed_targets, label_smoothing_loss, s
 from attention_lib.masks import causal_mask, length_mask
 from attention_lib.multihead import MultiHeadAttention, repeat_heads, split_heads
 from attention_lib.pooling import attention_pool
-from attention_lib.positions import LearnedPositions, RelativeBias, alibi_slopes, rotate
+from attention_lib.positions import (
+    LearnedPositions,
+    RelativeBias,
+    alibi_bias,
+    alibi_slopes,
+    rotate,
+)
 from attention_lib.scores import (
     additive_score,
     concat_score,
@@ -251,8 +258,13 @@ def test_what_does_not_fit_is_named(ask, error, message):
         lambda x, y: soft_attention(x[:, 0], y, torch.zeros(3, 4), torch.zeros(3, 4), x[0, 0, :3]),
         lambda x, y: gated_context(x[:, 0], y[:, 0], x[0, 0], torch.zeros(())),
         lambda x, y: rnn_step(y[:, 0], (x[:, 0],), CellParams(*[x[0, :4]] * 2, *[x[0, 0]] * 2)),
+        lambda x, y: lstm_step(
+            x[:, 0],
+            (x[:, 0], y[:, 0]),
+            CellParams(*[x[0, :1].expand(16, 4)] * 2, *[torch.zeros(16)] * 2),
+        ),
+        lambda x, y: gated_context(y[:, 0], x[:, 0], x[0, 0], torch.zeros(())),
         lambda x, y: MultiHeadAttention(4, 2)(y),
-        lambda x, y: FeedForward(LayerConfig(d_model=4, num_heads=2, d_ff=8))(y),
         lambda x, y: Captioner(CaptionerConfig(11))(y.new_zeros(2, 3, 8, 8), TGT),
     ],
 )
@@ -261,6 +273,16 @@ def test_numbers_of_two_kinds_are_refused(ask, other):
     x = torch.zeros(2, 5, 4)
     with pytest.raises(TypeError, match=rf"{other}.*; wanted (one )?floating|{other}; wanted f"):
         ask(x, x.to(other))
+
+
+@pytest.mark.parametrize("attend", [tiled_attention, partial(sliding_window_attention, window=1)])
+def test_what_autocast_does_not_convert_must_be_of_one_kind(attend):
+    x = torch.randn(2, 3, 5, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        with pytest.raises(TypeError, match="wanted one floating dtype"):
+            attend(x, x.bfloat16(), x)
+        attend(x.requires_grad_(), x, x).sum().backward()
+    assert x.grad.isfinite().all()
 
 
 def test_autocast_may_get_numbers_of_two_kinds():
@@ -319,14 +341,25 @@ def test_ids_that_are_no_whole_numbers_are_refused(ask, kind):
         (lambda: soft_attention(X[0, :2, 0], X[0, :2], torch.zeros(3, 4), torch.zeros(3, 5),
                                 torch.zeros(3)), ValueError, r"w_features is \(3, 5\)"),
         (lambda: gated_context(X[0, 0], X[0, 0], torch.zeros(3), torch.zeros(())),
-         ValueError, r"weight is \(1, 3\)"),
+         ValueError, r"weight is \(3,\), hidden \(5, 4\); wanted one number for each feature"),
         (lambda: local_p_centre(X[0], torch.zeros(4, 3), torch.zeros(4), LENGTHS),
          ValueError, r"w_p is \(4, 3\)"),
-        (lambda: FeedForward(LayerConfig(d_model=8, d_ff=16))(X), ValueError, r"W_1 is \(16, 8\)"),
+        (lambda: FeedForward(LayerConfig(d_model=8, d_ff=16))(X), ValueError,
+         "tokens have 4 features; wanted d_model 8"),
         (lambda: LayerConfig(d_model=8, num_heads=3), ValueError, "3 does not divide d_model 8"),
         (lambda: LayerConfig(num_kv_heads=3), ValueError, "num_kv_heads 3 does not divide"),
         (lambda: split_heads(X, 0), ValueError, "num_heads 0 does not divide the 4 features"),
         (lambda: repeat_heads(X, 0), ValueError, "3 key heads cannot be shared evenly by 0"),
+        (lambda: additive_score(X, X, torch.zeros(4, 1)), ValueError, r"v has shape \(4, 1\)"),
+        (lambda: concat_score(X, X, torch.zeros(2, 8), torch.tensor(0.0)),
+         ValueError, r"v has shape \(\); wanted \(d_a,\)"),
+        (lambda: label_smoothing_loss(torch.zeros(2, 3, 11), SRC, 0.1, pad=-100),
+         IndexError, "pad is -100; smoothing wants one of the"),
+        (lambda: label_smoothed_targets(SRC, 11, 0.1, pad=-1), IndexError, "pad is -1"),
+        (lambda: vocabulary_loss(X[0, 0], torch.zeros(7, 4), SRC[0][[0] * 5], label_smoothing=0.1,
+                                 pad=7), IndexError, "pad is 7; smoothing wants one of the"),
+        (lambda: alibi_bias(2, SRC[0].to(torch.uint8), SRC[0].to(torch.uint8)),
+         TypeError, r"query_positions are torch\.uint8; wanted whole numbers, torch\.int64"),
         (lambda: causal_mask(-1), ValueError, "length is -1; wanted at least 0"),
         (lambda: BERT(LanguageModelConfig.tiny(11))(SRC, LENGTHS, SRC[:, :2]),
          ValueError, r"segments are \(2, 2\), ids \(2, 3\); wanted one segment number"),
@@ -353,8 +386,115 @@ def test_a_padding_outside_the_vocabulary_is_still_padding(pad):
     assert torch.equal(sequence_loss(logits, targets, pad), sequence_loss(logits, SRC, 0))
 
 
-def test_a_huge_loss_is_an_endless_perplexity():
+def test_a_huge_loss_is_an_endless_perplexity_and_nan_stays_nan():
     assert metrics.perplexity(800.0) == math.inf
+    assert math.isnan(metrics.perplexity(math.nan))
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.int64])
+def test_targets_may_be_of_either_kind_that_models_take(kind):
+    logits, targets = torch.randn(2, 3, 11), SRC.to(kind)
+    assert torch.equal(sequence_loss(logits, targets, 0), sequence_loss(logits, SRC, 0))
+    smoothed = label_smoothing_loss(logits, targets, 0.1, 0)
+    written_out = label_smoothed_targets(targets, 11, 0.1, 0) * logits.log_softmax(-1)
+    torch.testing.assert_close(smoothed, -written_out.sum() / (SRC != 0).sum())
+
+
+def test_checks_do_not_stand_in_the_way_of_transformations():
+    logits, targets = torch.randn(4, 3, 11), torch.randint(11, (4, 3))
+    by_row = torch.vmap(partial(sequence_loss, pad=0))(logits, targets)
+    torch.testing.assert_close(
+        by_row, torch.stack([*map(partial(sequence_loss, pad=0), logits, targets)])
+    )
+    compiled = torch.compile(sequence_loss, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(logits, targets, 0), sequence_loss(logits, targets, 0))
+
+
+def test_a_compiler_takes_every_size_of_batch_at_once():
+    torch._dynamo.reset()
+    compiled = 0
+
+    def count(graph, _inputs):
+        nonlocal compiled
+        compiled += 1
+        return graph
+
+    attention = MultiHeadAttention(8, 2).eval()
+    fast = torch.compile(attention, fullgraph=True, dynamic=True, backend=count)
+    for batch in range(2, 14):
+        x = torch.randn(batch, 5, 8)
+        torch.testing.assert_close(fast(x)[0], attention(x)[0])
+    assert compiled == 1
+
+
+def test_layers_may_be_put_in_the_place_of_a_models_own():
+    class Adapted(nn.Module):
+        """A layer of another kind, whose weights have other names."""
+
+        def __init__(self, layer):
+            super().__init__()
+            self.layer, self.more = layer, nn.Linear(layer.in_features, layer.out_features)
+
+        def forward(self, x):
+            return self.layer(x) + self.more(x)
+
+    model = TRANSLATORS["Transformer"]().eval()
+    for layer in [*model.encoder_layers, *model.decoder_layers]:
+        layer.feed_forward.inner = Adapted(layer.feed_forward.inner)
+    assert model(SRC, LENGTHS, TGT)[0].isfinite().all()
+    captioner = Captioner(CaptionerConfig(11)).eval()
+    captioner.output = Adapted(captioner.output)
+    assert captioner(torch.rand(2, 3, 8, 8), TGT).logits.isfinite().all()
+
+
+def test_a_validation_that_fails_does_not_cost_the_steps_before_it(tmp_path):
+    batch, file = Batch(SRC, LENGTHS, TGT, TGT, pad=0), tmp_path / "run.pt"
+    model = TRANSLATORS["Seq2Seq"]()
+    with pytest.raises(TypeError, match="validate gave None"):
+        fit(model, [batch] * 3, steps=3, validate=lambda m: None, checkpoint=file)
+    trained = {name: value.clone() for name, value in model.state_dict().items()}
+    fresh = TRANSLATORS["Seq2Seq"]()
+    fit(fresh, [batch] * 3, steps=3, checkpoint=file)  # nothing is left to do
+    for name, value in fresh.state_dict().items():
+        assert torch.equal(value, trained[name])
+
+
+def test_one_batch_of_queries_may_look_at_several_of_keys():
+    query, key, mask = (
+        torch.randn(1, 2, 5, 4),
+        torch.randn(3, 2, 5, 4),
+        torch.rand(3, 1, 1, 5) < 0.7,
+    )
+    context, _ = scaled_dot_product_attention(query, key, key, mask)
+    torch.testing.assert_close(fused_attention(query, key, key, mask), context)
+
+
+def test_a_guide_that_takes_maxima_may_guide_a_model_that_weighs():
+    guide = RecurrentClassifier(7, 2, d_embed=3, d_hidden=4, pooling="max")
+    guided = Guided(BagClassifier(7, 2), guide)
+    assert permute_attention(guided, [REVIEW], VOCABULARY, seed=0).change.shape == (1,)
+    with pytest.raises(ValueError, match="takes the largest value of each feature"):
+        permute_attention(guide, [REVIEW], VOCABULARY, seed=0)
+
+
+def test_texts_of_no_tokens_ask_for_nothing():
+    nothing = next_token_batch(
+        torch.zeros(2, 0, dtype=torch.long), torch.zeros(2, dtype=torch.long)
+    )
+    assert nothing.lengths.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("attention", ["bahdanau", "luong", "none"])
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_deep_decoders_of_every_cell_learn_in_half_precision(attention, cell, precision):
+    score = {"score": "concat"} if attention == "bahdanau" else {}
+    kind = {"attention": attention, "cell": cell, "num_layers": 2}
+    model = Seq2Seq(Seq2SeqConfig(11, 11, d_embed=3, d_hidden=4, **kind, **score))
+    before = model.output.weight.detach().clone()
+    batch = Batch(SRC, LENGTHS, TGT, TGT, pad=0)
+    fit(model, [batch] * 2, steps=2, precision=precision)
+    assert not torch.equal(model.output.weight, before)
 
 
 def test_segments_of_a_text_reach_bert():
