@@ -414,6 +414,19 @@ def test_gradients_of_all_parameters_pass_gradcheck(name):
     assert torch.autograd.gradcheck(run, values, fast_mode=True)
 
 
+@pytest.mark.parametrize("name", ["Transformer post rotary", "GPT", "Seq2Seq luong feeding"])
+def test_a_compiled_model_learns_what_the_model_itself_does(name):
+    torch._dynamo.reset()
+    model = build(name).train()
+    compiled = torch.compile(model, backend="aot_eager")
+    inputs, gradients = inputs_of(model, ROWS), []
+    for run in (model, compiled):
+        made = run(*inputs)
+        made = made if isinstance(made, torch.Tensor) else made[0]
+        gradients.append(torch.autograd.grad(made.square().sum(), [*model.parameters()]))
+    assert_close(*gradients)
+
+
 @every_model
 def test_a_saved_model_is_read_back_with_the_same_outputs(name, tmp_path):
     model = build(name).train()
